@@ -1,0 +1,50 @@
+# make demo · make test · make bench · make lint: each installs what it needs into .venv first.
+
+PYTHON ?= python3
+BIN := .venv/bin
+RECORDING ?=
+
+.PHONY: demo test bench lint lock clean
+
+demo: .venv/installed
+	$(BIN)/bedside demo $(if $(RECORDING),--recording $(RECORDING))
+
+test: .venv/installed
+	$(BIN)/pytest
+
+bench: .venv/installed .venv/installed-bench
+	$(BIN)/python tools/bench.py
+
+lint: .venv/installed .venv/typings
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/mypy --config-file firmware/mypy.ini
+
+.venv/installed: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Bedside needs Python 3.11 or newer")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+.venv/installed-bench: requirements-bench.lock .venv/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
+# The MicroPython stubs replace the standard library's types, so they stay out of the host's environment.
+.venv/typings: requirements-typings.lock
+	rm -rf $@
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --target $@ -r $<
+	touch $@
+
+lock:
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q \
+	  --group dev --extra demo pyproject.toml -o requirements.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q \
+	  --group bench -c requirements.lock pyproject.toml -o requirements-bench.lock
+	echo 'micropython-esp32-stubs micropython-stdlib-stubs' | tr ' ' '\n' | \
+	  uv pip compile --python-version 3.11 --generate-hashes --no-annotate --no-header -q --no-deps - -o requirements-typings.lock
+
+clean:
+	rm -rf .venv build

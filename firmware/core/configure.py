@@ -1,0 +1,56 @@
+"""A joint's parameters, from the units of the wire to those of the tick. Runs only while DISABLED; may allocate."""
+
+from array import array
+
+from core import layout as L
+
+# Indices into the configure-joint message of protocol.cddl.
+_POSITION_MIN = 3
+_VELOCITY_MAX = 5
+_ACCELERATION_MAX = 6
+_STOP_DECELERATION = 7
+_STEP_MAX = 8
+_COUNT_SCALE = 10
+_COUNT_SHIFT = 11
+_BRAKE_OPEN_MS = 24
+
+# A Q8 speed of 2^21 urad a tick is the profile's limit (8 rad/s at 1 kHz).
+_Q8_SPEED_MAX = 2097151
+
+
+def configure(joint: "array[int]", message: "array[int]", tick_hz: int, count: int) -> int:
+    """Take a configure-joint ``message`` whose fields are in range into ``joint``; the encoder stands at ``count``.
+
+    Returns 0, or the index of the field that makes no sense with the others, and then changes nothing.
+    """
+    speed = message[_VELOCITY_MAX] * 256 // tick_hz
+    acceleration = message[_ACCELERATION_MAX] * 256 // (tick_hz * tick_hz)
+    deceleration = message[_STOP_DECELERATION] * 256 // (tick_hz * tick_hz)
+    position = (count * message[_COUNT_SCALE]) >> message[_COUNT_SHIFT]
+    if message[_POSITION_MIN] >= message[_POSITION_MIN + 1]:
+        return _POSITION_MIN
+    if not 0 < speed <= _Q8_SPEED_MAX:
+        return _VELOCITY_MAX
+    if not 0 < acceleration <= _Q8_SPEED_MAX:
+        return _ACCELERATION_MAX
+    if not 0 < deceleration <= _Q8_SPEED_MAX:
+        return _STOP_DECELERATION
+    if message[_COUNT_SCALE] == 0 or not -0x3FFFFFFF < position < 0x3FFFFFFF:
+        return _COUNT_SCALE
+    joint[L.POSITION_MIN] = message[_POSITION_MIN]
+    joint[L.POSITION_MAX] = message[_POSITION_MIN + 1]
+    joint[L.VELOCITY_MAX] = message[_VELOCITY_MAX]
+    joint[L.SPEED_MAX] = speed
+    joint[L.ACCELERATION] = acceleration
+    joint[L.STOP_DECELERATION] = deceleration
+    # From the step limit to the drive's sign, message and record have the same order.
+    for k in range(L.DRIVE_SIGN - L.STEP_MAX + 1):
+        joint[L.STEP_MAX + k] = message[_STEP_MAX + k]
+    joint[L.BRAKE_OPEN] = message[_BRAKE_OPEN_MS] * tick_hz // 1000
+    joint[L.BRAKE_CLOSE] = message[_BRAKE_OPEN_MS + 1] * tick_hz // 1000
+    joint[L.COUNT] = count
+    joint[L.COUNT_REMAINDER] = (count * message[_COUNT_SCALE]) - (position << message[_COUNT_SHIFT])
+    joint[L.POSITION] = position
+    joint[L.SPEED] = 0
+    joint[L.CONFIGURED] = 1
+    return 0

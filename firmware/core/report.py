@@ -1,0 +1,54 @@
+"""What the records look like in a feedback message."""
+
+import micropython
+from micropython import const
+
+_STATE = const(0)
+_PHASE = const(1)
+_CAUSE = const(2)
+_TICK = const(3)
+_OPERATOR_AGE = const(4)
+_OPERATOR_SEQ = const(5)
+_LINK_SEQ = const(6)
+_LATE_TICKS = const(15)
+_REFUSED = const(16)
+_TICK_HZ = const(22)
+
+_POSITION = const(2)
+_SPEED = const(3)
+_SETPOINT = const(4)
+_OUTPUT = const(11)
+_FLAGS = const(12)
+_DRIVE_SIGN = const(36)
+
+_FEEDBACK = const(17)
+
+
+@micropython.viper
+def report(b: ptr32, reply: ptr32):
+    """Fill the head of the feedback ``reply`` from the board record."""
+    reply[0] = _FEEDBACK
+    reply[1] = b[_LINK_SEQ]
+    reply[2] = b[_OPERATOR_SEQ]
+    reply[3] = b[_TICK]
+    reply[4] = b[_STATE]
+    reply[5] = b[_PHASE]
+    reply[6] = b[_CAUSE]
+    reply[7] = b[_OPERATOR_AGE]
+    reply[8] = b[_LATE_TICKS]
+    reply[9] = b[_REFUSED]
+
+
+@micropython.viper
+def report_joint(j: ptr32, b: ptr32, reply: ptr32, base: int):
+    """Fill one joint's part of ``reply`` at ``base``: position, error, velocity in urad/s, output, flags."""
+    s = int(1) << 31
+    position = (j[_POSITION] ^ s) - s
+    speed = (j[_SPEED] ^ s) - s
+    whole = speed >> 8
+    hz = b[_TICK_HZ]
+    reply[base] = position
+    reply[base + 1] = ((j[_SETPOINT] ^ s) - s) - position
+    reply[base + 2] = whole * hz + (((speed - (whole << 8)) * hz) >> 8)
+    reply[base + 3] = ((j[_OUTPUT] ^ s) - s) * ((j[_DRIVE_SIGN] ^ s) - s)
+    reply[base + 4] = j[_FLAGS]

@@ -1,0 +1,316 @@
+"""Joins core, wire and port: the tick, and the background work between ticks."""
+
+from array import array
+
+import micropython
+from core import layout as L
+from core.configure import configure
+from core.limits import post, refusal
+from core.measure import measure
+from core.pid import control
+from core.profile import advance, plan, rest
+from core.report import report, report_joint
+from core.stops import step, watch_following
+from ports import BYTES, TICK
+from wire import cbor, frames
+from wire import messages as M
+from wire.text import array_of
+
+VERSION = "0.1.0"
+
+# Four whole frames: what can pile up in two ticks at 1 Mbit/s.
+_RECEIVE_SIZE = 4 * frames.FRAME_MAX
+
+
+class Board:
+    """A motor-controller board: its records, its port, its link."""
+
+    def __init__(self, port, name: str, uid: str, joint_names: list[str]) -> None:  # type: ignore[no-untyped-def]
+        self.port = port
+        self.name = name
+        self.uid = uid
+        self.joint_names = joint_names
+        self.n = len(joint_names)
+        self.board = array("i", [0] * L.BOARD_SIZE)
+        self.joints = [array("i", [0] * L.JOINT_SIZE) for _ in joint_names]
+        self.board[L.TICK_HZ] = port.tick_hz
+        self.board[L.OPERATOR_AGE] = 1
+        self._received = bytearray(_RECEIVE_SIZE)
+        self._received_n = 0
+        self._chunk = bytearray(frames.FRAME_MAX)
+        self._payload = bytearray(frames.FRAME_MAX)
+        self._message = array("i", [0] * cbor.ITEMS_MAX)
+        self._reply = array("i", [0] * (M.FEEDBACK_HEAD + M.FEEDBACK_JOINT * self.n))
+        self._event = array("i", [M.EVENT, 0, 0, 0, 0])
+        self._out = bytearray(frames.FRAME_MAX + 2)
+        self._framed = bytearray(frames.FRAME_MAX + 2)
+        self._last_us = -1
+        self._period_us = 1_000_000 // port.tick_hz
+        self._refusal_tick = -1
+        self._discarding = False
+
+    # ---- the tick -----------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """One control tick, from the encoders to the drives. Allocates nothing."""
+        port = self.port
+        board = self.board
+        self._count_if_late(port.begin())
+        mode = step(board)
+        self._move(mode)
+        self._actuate()
+        port.commit()
+
+    def _count_if_late(self, now_us: int) -> None:
+        if self._last_us >= 0 and (now_us - self._last_us) & 0x3FFFFFFF > self._period_us * 3 // 2:
+            self.board[L.LATE_TICKS] += 1
+        self._last_us = now_us
+
+    @micropython.native
+    def _move(self, mode: int) -> None:
+        board = self.board
+        new = mode == L.FOLLOW and board[L.NEW_COMMAND]
+        moving = 0
+        channel = 0
+        for joint in self.joints:
+            measure(joint, self.port.count(channel))
+            if mode == L.REST:
+                rest(joint)
+            else:
+                if new:
+                    plan(joint, board[L.COMMAND_PERIOD])
+                moving += advance(joint, mode)
+                control(joint)
+                watch_following(board, joint, channel)
+            channel += 1
+        if new:
+            board[L.NEW_COMMAND] = 0
+        board[L.MOVING] = moving
+
+    @micropython.native
+    def _actuate(self) -> None:
+        port = self.port
+        phase = self.board[L.PHASE]
+        braked = phase == L.OFF or phase == L.CLOSING
+        channel = 0
+        for joint in self.joints:
+            if phase == L.OFF:
+                port.drive_off(channel)
+            else:
+                port.drive(channel, joint[L.OUTPUT])
+                joint[L.FLAGS] |= L.FLAG_DRIVE_ON
+            port.brake(channel, not braked)
+            if braked:
+                joint[L.FLAGS] |= L.FLAG_BRAKE_CLOSED
+            channel += 1
+
+    # ---- background ---------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Serve ticks and the link until the port ends or something breaks. The caller makes the outputs safe."""
+        port = self.port
+        while True:
+            due = port.wait()
+            if due & BYTES:
+                self.receive()
+            if due & TICK:
+                self.tick()
+                if self.board[L.EVENT]:
+                    self._send_fault()
+
+    def receive(self) -> None:
+        """Read the link once and answer every whole frame in it."""
+        got = self.port.read(self._chunk)
+        start = self._received_n
+        if start + got > _RECEIVE_SIZE - frames.FRAME_MAX:
+            start = 0
+        if got == 0:
+            return
+        buffer = self._received
+        self._append(start, got)
+        stop = start + got
+        first = 0
+        end = frames.find_end(buffer, start, stop)
+        while end >= 0:
+            if self._discarding:
+                self._discarding = False
+            elif end > first:
+                self._take(first, end)
+            first = end + 1
+            end = frames.find_end(buffer, first, stop)
+        frames.move_down(buffer, first, stop)
+        self._received_n = stop - first
+        if self._received_n > frames.FRAME_MAX:
+            # No frame is this long: drop it up to its end, and say so once.
+            self._received_n = 0
+            if not self._discarding:
+                self._refuse(M.REFUSED_FRAME, -1, frames.BAD_LENGTH)
+            self._discarding = True
+
+    @micropython.native
+    def _append(self, start: int, got: int) -> None:
+        for i in range(got):
+            self._received[start + i] = self._chunk[i]
+
+    def _take(self, first: int, end: int) -> None:
+        """Decode and obey the frame ``_received[first:end]``."""
+        n = frames.unframe(self._received, first, end, self._payload)
+        if n < 0:
+            self._refuse(M.REFUSED_FRAME, -1, n)
+            return
+        message = self._message
+        count = cbor.decode(self._payload, n, message)
+        if count < 0:
+            self._refuse(M.REFUSED_FRAME, -1, count)
+            return
+        field = M.fault_in(message, count)
+        if field >= 0:
+            self._refuse(M.REFUSED_SCHEMA, -1, field)
+            return
+        kind = message[0]
+        if kind == M.IDENTIFY:
+            self.board[L.LINK_SEQ] = message[1]
+            self._send_identity()
+            return
+        if message[1] <= self.board[L.LINK_SEQ]:
+            self._refuse(M.REFUSED_LINK_SEQUENCE, -1, message[1])
+        else:
+            self.board[L.LINK_SEQ] = message[1]
+            if kind == M.COMMAND:
+                self._command(count)
+            elif kind == M.STATE_COMMAND:
+                self._state_command()
+            elif kind == M.CONFIGURE_JOINT:
+                self._configure_joint()
+            elif kind == M.CONFIGURE_BOARD:
+                self._configure_board()
+        self._send_feedback()
+
+    def _command(self, count: int) -> None:
+        board = self.board
+        message = self._message
+        phase = board[L.PHASE]
+        if phase != L.RUN and phase != L.OPENING:
+            self._refuse(M.REFUSED_NOT_ENABLED, -1, board[L.STATE])
+            return
+        if message[2] <= board[L.OPERATOR_SEQ]:
+            self._refuse(M.REFUSED_OPERATOR_SEQUENCE, -1, message[2])
+            return
+        if count != 3 + 2 * self.n:
+            self._refuse(M.REFUSED_JOINT_COUNT, -1, (count - 3) // 2)
+            return
+        k = 3
+        channel = 0
+        for joint in self.joints:
+            why = refusal(joint, message[k], message[k + 1])
+            if why:
+                self._refuse(why, channel, message[k + 1] if why == L.REFUSED_VELOCITY_LIMIT else message[k])
+                return
+            k += 2
+            channel += 1
+        board[L.NEW_COMMAND] = 0
+        k = 3
+        for joint in self.joints:
+            post(joint, message[k], message[k + 1], board[L.TICK_HZ])
+            k += 2
+        board[L.OPERATOR_SEQ] = message[2]
+        board[L.OPERATOR_AGE] = 0
+        board[L.NEW_COMMAND] = 1
+
+    def _state_command(self) -> None:
+        board = self.board
+        message = self._message
+        phase = board[L.PHASE]
+        if message[3] == M.DISABLE:
+            # A stop is taken in every state and from any sequence number.
+            board[L.REQUEST] = L.REQUEST_CLEAR if phase == L.OFF else L.REQUEST_STOP
+        elif board[L.STATE] == L.FAULT:
+            self._refuse(M.REFUSED_FAULT_LATCHED, -1, board[L.CAUSE])
+        elif phase != L.OFF:
+            self._refuse(M.REFUSED_NOT_DISABLED, -1, phase)
+        elif not self._configured():
+            self._refuse(M.REFUSED_NOT_CONFIGURED, -1, 0)
+        else:
+            board[L.OPERATOR_SEQ] = message[2]
+            board[L.REQUEST] = L.REQUEST_ENABLE
+
+    def _configured(self) -> bool:
+        for joint in self.joints:
+            if not joint[L.CONFIGURED]:
+                return False
+        return self.board[L.OPERATOR_TIMEOUT] > 0
+
+    def _configure_board(self) -> None:
+        board = self.board
+        message = self._message
+        if board[L.PHASE] != L.OFF:
+            self._refuse(M.REFUSED_NOT_DISABLED, -1, board[L.PHASE])
+            return
+        if message[3] < 2 * message[2]:
+            self._refuse(M.REFUSED_CONFIGURATION, -1, 3)
+            return
+        board[L.COMMAND_PERIOD] = self._ticks_of_us(message[2])
+        board[L.OPERATOR_TIMEOUT] = self._ticks_of_us(message[3])
+        board[L.HOLD] = self._ticks_of_us(1000 * message[4])
+
+    def _configure_joint(self) -> None:
+        message = self._message
+        if self.board[L.PHASE] != L.OFF:
+            self._refuse(M.REFUSED_NOT_DISABLED, -1, self.board[L.PHASE])
+            return
+        channel = message[2]
+        if channel >= self.n:
+            self._refuse(M.REFUSED_CHANNEL, channel, self.n)
+            return
+        fault = configure(self.joints[channel], message, self.board[L.TICK_HZ], self.port.count(channel))
+        if fault:
+            self._refuse(M.REFUSED_CONFIGURATION, channel, fault)
+            return
+        self.board[L.OPEN_TIME] = max([joint[L.BRAKE_OPEN] for joint in self.joints])
+        self.board[L.CLOSE_TIME] = max([joint[L.BRAKE_CLOSE] for joint in self.joints])
+
+    def _ticks_of_us(self, duration_us: int) -> int:
+        """Round down, so that a timeout never becomes longer than it was asked to be, but to one tick at least."""
+        return max(1, duration_us // 1000 * self.board[L.TICK_HZ] // 1000 + duration_us % 1000 // self._period_us)
+
+    # ---- answers ------------------------------------------------------------------------
+
+    def _refuse(self, code: int, channel: int, value: int) -> None:
+        """Count a refusal and tell the host why; at most once a tick, so that a flood of junk costs little."""
+        board = self.board
+        board[L.REFUSED] = (board[L.REFUSED] + 1) & 0x3FFFFFFF
+        if self._refusal_tick != board[L.TICK]:
+            self._refusal_tick = board[L.TICK]
+            self._send_event(code, channel, value)
+
+    def _send_fault(self) -> None:
+        board = self.board
+        self._send_event(board[L.EVENT], board[L.EVENT_CHANNEL], board[L.EVENT_VALUE])
+        board[L.EVENT] = 0
+
+    def _send_event(self, code: int, channel: int, value: int) -> None:
+        event = self._event
+        event[1] = self.board[L.TICK]
+        event[2] = code
+        event[3] = channel
+        event[4] = value
+        self._send(cbor.encode(event, 5, self._out))
+
+    def _send_feedback(self) -> None:
+        reply = self._reply
+        report(self.board, reply)
+        base = M.FEEDBACK_HEAD
+        for joint in self.joints:
+            report_joint(joint, self.board, reply, base)
+            base += M.FEEDBACK_JOINT
+        self._send(cbor.encode(reply, len(reply), self._out))
+
+    def _send_identity(self) -> None:
+        fields: list[int | str] = [M.IDENTITY, self.board[L.LINK_SEQ], M.SCHEMA, VERSION, self.board[L.TICK_HZ]]
+        fields += [self.name, self.uid]
+        for name, joint in zip(self.joint_names, self.joints):
+            fields += [name, joint[L.POSITION_MIN], joint[L.POSITION_MAX], joint[L.VELOCITY_MAX]]
+        self._send(array_of(fields, self._out))
+
+    def _send(self, n: int) -> None:
+        self.port.write(self._framed, frames.frame(self._out, n, self._framed))

@@ -1,0 +1,1 @@
+"""Frames, CBOR and messages as protocol.cddl defines them."""

@@ -1,0 +1,1 @@
+"""The arm: pacing, and fan-out to its boards."""

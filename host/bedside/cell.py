@@ -1,0 +1,191 @@
+"""The cell file: an arm, the boards it is made of, and what each joint may do. Physical units throughout."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from bedside.config import load_toml
+from bedside.errors import CellError
+from bedside.places import BOARDS
+
+Positive = Annotated[float, Meta(gt=0, le=10_000)]
+Share = Annotated[float, Meta(gt=0, le=1)]
+Gain = Annotated[float, Meta(ge=0, le=100_000)]
+
+
+class Limits(Struct, forbid_unknown_fields=True):
+    """What a joint may do, in rad or m and seconds.
+
+    ``stop_deceleration`` is that of every stop; ``step`` is the largest distance of a command from the present
+    setpoint; ``following`` the largest distance of the joint from its setpoint.
+    """
+
+    position: tuple[float, float]
+    velocity: Annotated[float, Meta(gt=0, le=30)]
+    acceleration: Annotated[float, Meta(ge=0.001, le=2000)]
+    stop_deceleration: Annotated[float, Meta(ge=0.001, le=2000)]
+    step: Annotated[float, Meta(gt=0, le=1)]
+    following: Annotated[float, Meta(gt=0, le=1)]
+
+
+class Gains(Struct, forbid_unknown_fields=True):
+    """The controller, as a share of full drive: ``kp`` per rad (or m), ``ki`` per rad and second, ``kd`` and
+    ``velocity_forward`` per rad/s. ``filter_shift`` sets the speed filter to 2^shift ticks."""
+
+    kp: Gain
+    ki: Gain
+    kd: Gain
+    velocity_forward: Gain
+    integral_max: Share = 0.5
+    output_max: Share = 1.0
+    filter_shift: Annotated[int, Meta(ge=0, le=6)] = 2
+
+
+class Encoder(Struct, forbid_unknown_fields=True):
+    """``counts_per_unit`` is the number of counts per rad (or m) of the joint; negative if it counts backwards."""
+
+    counts_per_unit: Annotated[float, Meta(ge=-1e9, le=1e9)]
+
+
+class Brake(Struct, forbid_unknown_fields=True):
+    """How long the brake takes; the joint is held by its motor meanwhile."""
+
+    open_ms: Annotated[int, Meta(ge=0, le=1000)]
+    close_ms: Annotated[int, Meta(ge=0, le=1000)]
+
+
+class Joint(Struct, forbid_unknown_fields=True):
+    """One joint of the arm, and where it is wired."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=24)]
+    board: str
+    channel: Annotated[int, Meta(ge=0, le=7)]
+    unit: Literal["rad", "m"]
+    limits: Limits
+    gains: Gains
+    encoder: Encoder
+    brake: Brake
+    drive_reversed: bool = False
+
+
+class BoardSlot(Struct, forbid_unknown_fields=True):
+    """A board of the arm: ``type`` is a file in ``boards/``; ``port`` a serial port, a pyserial URL, or ``sim:NAME``."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=24)]
+    type: str
+    port: Annotated[str, Meta(min_length=1)]
+
+
+class Arm(Struct, forbid_unknown_fields=True):
+    """The arm as a whole.
+
+    Two missing commands make the setpoint slow down; ``operator_timeout_ms`` without one stops the arm. It then holds
+    for ``hold_ms`` before the brakes close.
+    """
+
+    name: Annotated[str, Meta(min_length=1, max_length=24)]
+    command_hz: Annotated[float, Meta(ge=10, le=2000)] = 200
+    operator_timeout_ms: Annotated[float, Meta(ge=5, le=200)] = 30
+    hold_ms: Annotated[int, Meta(ge=0, le=5000)] = 200
+    cycle_hz: Annotated[float, Meta(ge=100, le=2000)] = 1000
+    listen: str = "127.0.0.1:36010"
+    plants: str | None = None
+
+
+class Cell(Struct, forbid_unknown_fields=True):
+    """An arm, its boards and its joints, in the order in which consoles speak of them."""
+
+    arm: Arm
+    board: Annotated[list[BoardSlot], Meta(min_length=1, max_length=16)]
+    joint: Annotated[list[Joint], Meta(min_length=1, max_length=64)]
+
+    def joints_of(self, board: str) -> list[tuple[int, Joint]]:
+        """Return (index in the arm, joint) of each joint on ``board``, by channel."""
+        mine = [(index, joint) for index, joint in enumerate(self.joint) if joint.board == board]
+        return sorted(mine, key=lambda item: item[1].channel)
+
+
+class BoardType(Struct, forbid_unknown_fields=True):
+    """A kind of board: the file of that name in ``boards/``."""
+
+    chip: str
+    description: str
+    channels: Annotated[int, Meta(ge=1, le=8)]
+    tick_hz: Annotated[int, Meta(ge=500, le=4000)] = 1000
+    baud: Annotated[int, Meta(ge=9600, le=12_000_000)] = 1_000_000
+
+
+def load_cell(path: Path) -> Cell:
+    """Read and check a cell file. Raises CellError, which names the key, the value and what is allowed."""
+    cell = load_toml(path, Cell)
+    try:
+        _check(cell)
+    except CellError as error:
+        raise CellError(f"{path}: {error}") from None
+    return cell
+
+
+def load_board_type(name: str) -> BoardType:
+    """Read ``boards/NAME.toml``. Raises CellError."""
+    path = BOARDS / f"{name}.toml"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in BOARDS.glob("*.toml")))
+        raise CellError(f"board type '{name}' is not known; the files in boards/ are: {known}")
+    return load_toml(path, BoardType)
+
+
+def check_command_rate(arm: Arm, command_hz: float) -> None:
+    """Raise CellError unless two command periods at ``command_hz`` fit into the arm's operator timeout."""
+    slowest = 2000 / arm.operator_timeout_ms
+    if not slowest <= command_hz <= 2000:
+        raise CellError(
+            f"command rate {command_hz:g} Hz: allowed are {slowest:g} to 2000 Hz, so that two missing commands are noticed "
+            f"before the operator timeout of {arm.operator_timeout_ms:g} ms; stream faster or raise operator_timeout_ms"
+        )
+
+
+def _check(cell: Cell) -> None:
+    check_command_rate(cell.arm, cell.arm.command_hz)
+    _no_twins("board name", [board.name for board in cell.board])
+    _no_twins("board port", [board.port for board in cell.board])
+    _no_twins("joint name", [joint.name for joint in cell.joint])
+    _no_twins("channel", [f"{joint.board} channel {joint.channel}" for joint in cell.joint])
+    types = {board.name: load_board_type(board.type) for board in cell.board}
+    for joint in cell.joint:
+        if joint.board not in types:
+            raise CellError(f"joint[{joint.name}].board = '{joint.board}': no such board; there are: {', '.join(types)}")
+        if joint.channel >= types[joint.board].channels:
+            raise CellError(
+                f"joint[{joint.name}].channel = {joint.channel}: board '{joint.board}' has channels "
+                f"0 to {types[joint.board].channels - 1}"
+            )
+        _check_joint(joint)
+    for board in cell.board:
+        channels = [joint.channel for _, joint in cell.joints_of(board.name)]
+        if channels != list(range(len(channels))) or not channels:
+            raise CellError(f"board '{board.name}': its joints use channels {channels}; they must be 0, 1, 2 … without gaps")
+
+
+def _check_joint(joint: Joint) -> None:
+    low, high = joint.limits.position
+    where = f"joint[{joint.name}].limits.position = [{low}, {high}]"
+    if not low < high:
+        raise CellError(f"{where}: the lower limit must be below the upper one")
+    if max(-low, high) > 1000:
+        raise CellError(f"{where}: allowed are -1000 to 1000 {joint.unit}")
+    if joint.unit == "m" and high - low > 5:
+        raise CellError(f"{where}: a prismatic joint of {high - low:g} m; were these millimetres? Lengths are in metres")
+    if joint.unit == "rad" and high - low > 60:
+        raise CellError(f"{where}: a range of {high - low:g} rad; were these degrees? Angles are in radians")
+    if joint.encoder.counts_per_unit == 0:
+        raise CellError(f"joint[{joint.name}].encoder.counts_per_unit = 0: must not be zero")
+
+
+def _no_twins(what: str, names: list[str]) -> None:
+    twins = [name for name, times in Counter(names).items() if times > 1]
+    if twins:
+        raise CellError(f"{what} '{twins[0]}' is used twice")

@@ -1,0 +1,66 @@
+"""Reads TOML files into validated structs; every error names the file, the key, the value and what is allowed."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from bedside.errors import CellError
+
+T = TypeVar("T")
+
+
+def load_toml(path: Path, kind: type[T]) -> T:
+    """Read ``path`` as a ``kind``. Raises CellError."""
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CellError(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise CellError(f"{path}: cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise CellError(f"{path}: not valid TOML: {error}") from None
+    try:
+        return msgspec.convert(raw, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise CellError(f"{path}: {_explain(str(error), raw, kind)}") from None
+
+
+def _explain(message: str, raw: Any, kind: type) -> str:
+    """Turn msgspec's message into one that shows the key as a TOML reader knows it, and the offending value."""
+    what, _, where = message.partition(" - at `$")
+    steps = re.findall(r"\.(\w+)|\[(\d+)\]", where)
+    value = raw
+    key = ""
+    for name, index in steps:
+        value = value[name] if name else value[int(index)]
+        if name:
+            key += f".{name}" if key else name
+        else:
+            label = value.get("name") if isinstance(value, dict) else None
+            key += f"[{label or index}]"
+    unknown = re.search(r"unknown field `(\w+)`", what)
+    if unknown:
+        wrong = unknown.group(1)
+        key = f"{key}.{wrong}" if key else wrong
+        close = difflib.get_close_matches(wrong, _all_fields(kind), n=1)
+        hint = f"did you mean '{close[0]}'?" if close else "remove it, or see docs/cell.md for the keys there are"
+        return f"unknown key '{key}' = {value[wrong]!r}: {hint}"
+    if "missing required field" in what:
+        return f"key '{key or 'top level'}': {what[0].lower()}{what[1:]}"
+    return f"key '{key}' = {value!r}: {what[0].lower()}{what[1:]}"
+
+
+def _all_fields(kind: type) -> list[str]:
+    found: list[str] = []
+    for info in msgspec.inspect.type_info(kind).fields:  # type: ignore[attr-defined]
+        found.append(info.encode_name)
+        inner = getattr(info.type, "item_type", info.type)
+        if isinstance(inner, msgspec.inspect.StructType):
+            found += _all_fields(inner.cls)
+    return found

@@ -1,0 +1,94 @@
+"""A board that one can talk to: it numbers what is sent, and parses what comes."""
+
+from __future__ import annotations
+
+import select
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from bedside.errors import LinkError
+from bedside.link import causes, frames, schema
+from bedside.link.messages import Event, Feedback, Identity, Message, parse
+from bedside.link.port import SerialPort
+from bedside.places import FIRMWARE
+
+SCHEMA = schema.schema_hash((FIRMWARE / "wire" / "protocol.cddl").read_text(encoding="utf-8"))
+# A board answers in a millisecond or two; one that boots or stores something may take longer.
+ANSWER_S = 0.5
+# A board that has just been opened may still be starting.
+_IDENTIFY_TRIES = 4
+
+
+class BoardLink:
+    """The conversation with one board over one port."""
+
+    def __init__(self, port: SerialPort, label: str) -> None:
+        self.port = port
+        self.label = label
+        self.seq = 0
+        self._decoder = frames.Decoder()
+
+    @property
+    def bad_frames(self) -> int:
+        """Frames from the board that were damaged."""
+        return self._decoder.bad
+
+    def send(self, message: list[Any]) -> int:
+        """Give ``message`` the next link sequence (its field 1) and send it; return that sequence."""
+        self.seq += 1
+        message[1] = self.seq
+        self.port.write(frames.encode(message))
+        return self.seq
+
+    def receive(self) -> Iterator[Message]:
+        """Yield what has come. Raises LinkError when the port is gone or the board speaks another schema."""
+        for message in self._decoder.feed(self.port.read()):
+            yield parse(message)
+
+    def identify(self) -> Identity:
+        """Ask the board who it is. Raises LinkError when it does not say, or speaks another schema."""
+        for _ in range(_IDENTIFY_TRIES):
+            seq = self.send([schema.IDENTIFY, 0])
+            deadline = time.monotonic() + ANSWER_S
+            while True:
+                try:
+                    for message in self._wait(deadline):
+                        if isinstance(message, Identity) and message.link_seq == seq:
+                            return self._same_schema(message)
+                except LinkError as error:
+                    if "this schema" not in str(error):
+                        raise
+                if time.monotonic() >= deadline:
+                    break
+        raise LinkError(
+            f"port {self.port.name}: nothing there answers as a Bedside board; check power, cable and baud rate, "
+            "or flash the firmware"
+        )
+
+    def ask(self, message: list[Any]) -> Feedback:
+        """Send ``message`` and wait for its feedback. Raises LinkError when the board refuses it or does not answer."""
+        seq = self.send(message)
+        deadline = time.monotonic() + ANSWER_S
+        refusal: Event | None = None
+        while time.monotonic() < deadline:
+            for answer in self._wait(deadline):
+                if isinstance(answer, Event) and answer.code >= causes.FIRST_REFUSAL:
+                    refusal = answer
+                elif isinstance(answer, Feedback) and answer.link_seq == seq:
+                    if refusal:
+                        raise LinkError(causes.explain(refusal, self.label))
+                    return answer
+        raise LinkError(f"{self.label}: no answer on port {self.port.name}; check power and cable")
+
+    def _wait(self, deadline: float) -> list[Message]:
+        select.select([self.port.fd], [], [], max(0.0, deadline - time.monotonic()))
+        return list(self.receive())
+
+    def _same_schema(self, identity: Identity) -> Identity:
+        if identity.schema != SCHEMA:
+            raise LinkError(
+                f"port {self.port.name}: board '{identity.name}' has firmware {identity.firmware} with another protocol "
+                f"(schema {identity.schema:08x}, this host has {SCHEMA:08x}); flash the firmware that came with this host"
+            )
+        return identity

@@ -1,0 +1,20 @@
+"""Where things lie: in a checkout, or inside the installed package."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+_CHECKOUT = _PACKAGE.parent.parent
+_ROOT = _PACKAGE / "_data" if (_PACKAGE / "_data").is_dir() else _CHECKOUT
+
+FIRMWARE = _ROOT / "firmware"
+BOARDS = _ROOT / "boards"
+
+
+def sim_directory() -> Path:
+    """Return the folder where simulated boards leave their ports: BEDSIDE_SIM, or one of this user's own."""
+    chosen = os.environ.get("BEDSIDE_SIM")
+    return Path(chosen) if chosen else Path(tempfile.gettempdir()) / f"bedside-sim-{os.getuid()}"

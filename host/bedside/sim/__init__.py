@@ -1,0 +1,1 @@
+"""Simulated boards: the real interpreter running the real firmware, with motors that obey physics behind it."""

@@ -1,0 +1,61 @@
+"""What the firmware needs of MicroPython, for running core/ and wire/ under CPython.
+
+``viper`` code sees arrays through pointers. On a 64-bit MicroPython a ``ptr32`` load is zero-extended, which these
+pointers copy, so a missing sign extension shows here too; a store that does not fit 32 bits raises OverflowError.
+"""
+
+import builtins
+import functools
+import inspect
+from array import array
+from typing import Any
+
+
+class Ptr32:
+    """A pointer to 32-bit words, as viper has it."""
+
+    def __init__(self, words: "array[int]") -> None:
+        self.words = words
+
+    def __getitem__(self, index: int) -> int:
+        return self.words[index] & 0xFFFFFFFF
+
+    def __setitem__(self, index: int, value: int) -> None:
+        if not -0x80000000 <= value <= 0xFFFFFFFF:
+            raise OverflowError(f"{value} does not fit 32 bits")
+        self.words[index] = (value & 0xFFFFFFFF ^ 0x80000000) - 0x80000000
+
+
+class Ptr8:
+    """A pointer to bytes."""
+
+
+def viper(function: Any) -> Any:
+    """Give the function its ``ptr32`` arguments as Ptr32."""
+    kinds = [parameter.annotation for parameter in inspect.signature(function).parameters.values()]
+    pointers = [index for index, kind in enumerate(kinds) if kind is Ptr32]
+    if not pointers:
+        return function
+
+    @functools.wraps(function)
+    def call(*arguments: Any) -> Any:
+        converted = list(arguments)
+        for index in pointers:
+            converted[index] = Ptr32(converted[index])
+        return function(*converted)
+
+    return call
+
+
+def native(function: Any) -> Any:
+    """Leave the function as it is."""
+    return function
+
+
+def const(value: int) -> int:
+    """Return the value."""
+    return value
+
+
+builtins.ptr32 = Ptr32  # type: ignore[attr-defined]
+builtins.ptr8 = Ptr8  # type: ignore[attr-defined]
