@@ -1,1 +1,149 @@
-"""The `bedside` command."""
+"""The ``bedside`` command. Each subcommand imports what it needs, so that ``--help`` is instant."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import signal
+import sys
+import time
+from pathlib import Path
+
+from bedside import __version__
+from bedside.errors import BedsideError
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; return its exit status: 0 done, 1 an error that was explained, 130 interrupted."""
+    arguments = _parser().parse_args(argv)
+    try:
+        with contextlib.suppress(ValueError):  # not in the main thread, as in a test
+            for number in (signal.SIGINT, signal.SIGTERM):  # a shell starts background jobs with SIGINT ignored
+                signal.signal(number, signal.default_int_handler)
+        arguments.run(arguments)
+    except BedsideError as error:
+        sys.stderr.write(f"bedside {arguments.command}: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="bedside", description="The patient's end of a telesurgery robot.")
+    parser.add_argument("--version", action="version", version=f"bedside {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    sim = commands.add_parser("sim", help="run a cell's simulated boards in real time, until Ctrl-C")
+    sim.add_argument("cell", type=Path, metavar="CELL.toml")
+    sim.set_defaults(run=_sim)
+
+    bridge = commands.add_parser("bridge", help="run an arm: its boards on one side, a console on the other")
+    bridge.add_argument("cell", type=Path, metavar="CELL.toml")
+    bridge.add_argument("--copy-to", action="append", default=[], metavar="HOST:PORT", help="also send feedback there")
+    bridge.set_defaults(run=_bridge)
+
+    drive = commands.add_parser("drive", help="stream a motion to an arm")
+    drive.add_argument("cell", type=Path, metavar="CELL.toml")
+    drive.add_argument("--recording", type=Path, metavar="FILE.csv[.gz]", help="play this instead of the built-in motion")
+    drive.add_argument("--seconds", type=float, default=20.0, help="length of the built-in motion (default 20)")
+    drive.add_argument("--rate", type=float, metavar="HZ", help="commands a second (default: the cell's command_hz)")
+    drive.add_argument("--bridge", metavar="HOST:PORT", help="where the bridge is (default: the cell's listen)")
+    drive.add_argument("--log", type=Path, metavar="FILE.csv", help="write what came back")
+    drive.add_argument("--clear", action="store_true", help="clear a fault whose cause is gone, and do not move")
+    drive.set_defaults(run=_drive)
+
+    demo = commands.add_parser("demo", help="all of it: boards, bridge, motion, a cut cable, a report")
+    demo.add_argument("--recording", type=Path, metavar="FILE.csv[.gz]", help="play this instead of the built-in motion")
+    demo.add_argument("--cell", type=Path, metavar="CELL.toml", help="default: the seven-joint arm that comes with Bedside")
+    demo.add_argument("--seconds", type=float, default=20.0, help="motion before the cable is pulled (default 20)")
+    demo.add_argument("--output", type=Path, default=Path("build/demo"), metavar="FOLDER")
+    demo.set_defaults(run=_demo)
+    return parser
+
+
+def _sim(arguments: argparse.Namespace) -> None:
+    from bedside.cell import load_cell
+    from bedside.sim.world import World
+
+    cell = load_cell(arguments.cell)
+    with World(cell, arguments.cell) as world:
+        for board in world.boards:
+            sys.stdout.write(f"{board.name}: {board.port}\n")
+        sys.stdout.flush()
+        with contextlib.suppress(KeyboardInterrupt):
+            world.run(lambda: False)
+
+
+def _bridge(arguments: argparse.Namespace) -> None:
+    from bedside.bridge.arm import Arm
+    from bedside.bridge.connect import close, configure, connect
+    from bedside.bridge.loop import Bridge
+    from bedside.bridge.status import StatusFeed
+    from bedside.cell import load_cell
+    from bedside.surgeon.server import Server, parse_address
+
+    cell = load_cell(arguments.cell)
+    server = Server(parse_address(cell.arm.listen), [parse_address(text) for text in arguments.copy_to])
+    with contextlib.closing(server):
+        links = connect(cell)
+        try:
+            configure(cell, links, cell.arm.command_hz)
+            status = StatusFeed([joint.name for joint in cell.joint], [joint.unit for joint in cell.joint])
+            with contextlib.closing(status):
+                status.tell(f"{cell.arm.name}: {len(links)} boards, listening on {server.address[0]}:{server.address[1]}")
+
+                def tell(text: str) -> None:
+                    status.tell(text)
+                    server.tell(text)
+
+                Bridge(cell, Arm(cell, links, tell), server, status).run()
+        finally:
+            close(links)
+
+
+def _drive(arguments: argparse.Namespace) -> None:
+    from rich.progress import Progress
+
+    from bedside.cell import check_command_rate, load_cell
+    from bedside.surgeon.console import Console
+    from bedside.surgeon.drive import Drive, Log
+    from bedside.surgeon.motion import Motion, Weave, load_recording
+    from bedside.surgeon.server import parse_address
+
+    cell = load_cell(arguments.cell)
+    command_hz = arguments.rate or cell.arm.command_hz
+    check_command_rate(cell.arm, command_hz)
+    motion: Motion = (
+        load_recording(arguments.recording, cell.joint) if arguments.recording else Weave(cell.joint, arguments.seconds)
+    )
+    with (
+        contextlib.closing(Console(parse_address(arguments.bridge or cell.arm.listen))) as console,
+        contextlib.closing(Log(arguments.log, [joint.name for joint in cell.joint])) as log,
+        Progress() as bar,
+    ):
+        task = bar.add_task("driving", total=None, visible=not arguments.clear)
+        shown = [time.monotonic()]
+
+        def progress(done: float, whole: float) -> None:
+            if time.monotonic() - shown[0] > 0.1:
+                shown[0] = time.monotonic()
+                bar.update(task, completed=done, total=whole)
+
+        drive = Drive(cell, console, command_hz, log, progress)
+        if arguments.clear:
+            console.attach()
+            drive.disable()
+        else:
+            drive.run(motion)
+
+
+def _demo(arguments: argparse.Namespace) -> None:
+    from bedside.demo import run_demo
+    from bedside.places import BOARDS
+
+    run_demo(arguments.cell or BOARDS / "cells" / "psm.toml", arguments.recording, arguments.seconds, arguments.output)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

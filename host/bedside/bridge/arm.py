@@ -1,0 +1,272 @@
+"""The arm: one command in, a frame to each board out, their answers back together, and the stop group.
+
+Knows neither network nor clock: the caller says when a cycle ends and hands in the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bedside.bridge.connect import configure
+from bedside.cell import Cell
+from bedside.errors import LinkError, SurgeonError
+from bedside.link import causes, schema
+from bedside.link.board import BoardLink
+from bedside.link.messages import DISABLED, ENABLED, FAULT, OFF, OPENING, RUN, Event, Feedback
+from bedside.link.scale import MICRO
+from bedside.surgeon import protocol
+
+# A board that does not answer for this many cycles has stopped or lost its cable; the others stop too.
+_SILENT_CYCLES = 20
+
+
+class Arm:
+    """The boards of a cell as one arm. ``tell`` gets a line of text for each fault and refusal.
+
+    ``gone`` holds the boards whose port has disappeared, ``failure`` why; the other boards are stopped then.
+    """
+
+    def __init__(self, cell: Cell, links: list[BoardLink], tell: Callable[[str], None]) -> None:
+        self.cell = cell
+        self.links = links
+        self.missed_cycles = 0
+        self.cycles = 0
+        self.round_us = 0
+        self._tell = tell
+        self._n = len(cell.joint)
+        self._order = [[index for index, _ in cell.joints_of(slot.name)] for slot in cell.board]
+        self._limits = [(*joint.limits.position, joint.limits.velocity, joint.limits.step) for joint in cell.joint]
+        self._latest: list[Feedback | None] = [None] * len(links)
+        self._awaited = [0] * len(links)
+        self._silent = [0] * len(links)
+        self._lost = [False] * len(links)
+        self._waiting = 0
+        self._sent_ns = 0
+        self._sent_this_cycle = False
+        self._engaged = False
+        self._stopping = False
+        self.operator_seq = -1
+        self.failure: LinkError | None = None
+        self.gone: set[int] = set()
+        self._last: list[float] | None = None
+
+    # ---- what the arm is -----------------------------------------------------------------
+
+    @property
+    def state(self) -> int:
+        """The arm's operating state: FAULT if any board is or has gone silent, ENABLED if all are, else DISABLED."""
+        states = [feedback.state if feedback else DISABLED for feedback in self._latest]
+        if any(self._lost) or FAULT in states:
+            return FAULT
+        return ENABLED if all(state == ENABLED for state in states) else DISABLED
+
+    @property
+    def is_off(self) -> bool:
+        """Whether no board that answers has torque."""
+        return all(f is None or f.phase == OFF or lost for f, lost in zip(self._latest, self._lost, strict=True))
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every board has answered what was sent last."""
+        return self._waiting == 0
+
+    def feedback(self, session: int) -> protocol.Feedback:
+        """Return the arm's state as the console is told it; zeros for a board that was never heard."""
+        position, setpoint, velocity, output = ([0.0] * self._n for _ in range(4))
+        flags = [0] * self._n
+        boards = []
+        seq = schema.SEQ_MAX
+        for indices, latest, lost in zip(self._order, self._latest, self._lost, strict=True):
+            if latest is None:
+                boards.append([0, FAULT, OFF, 0, 0, 0, 0])
+                seq = 0
+                continue
+            state = FAULT if lost else latest.state
+            age, late, refused = latest.operator_age, latest.late_ticks, latest.refused
+            boards.append([latest.tick, state, latest.phase, latest.cause, age, late, refused])
+            seq = min(seq, latest.operator_seq)
+            for channel, index in enumerate(indices):
+                here = latest.positions[channel]
+                position[index] = here / MICRO
+                setpoint[index] = (here + latest.errors[channel]) / MICRO
+                velocity[index] = latest.velocities[channel] / MICRO
+                output[index] = latest.outputs[channel] / 32768
+                flags[index] = latest.flags[channel]
+        return protocol.Feedback(
+            session,
+            seq,
+            self.cycles,
+            self.missed_cycles,
+            self.round_us,
+            self.state,
+            boards,
+            position,
+            setpoint,
+            velocity,
+            output,
+            flags,
+        )
+
+    # ---- what it is told -----------------------------------------------------------------
+
+    def enable(self, seq: int, command_hz: float) -> None:
+        """Configure every board and enable it; operator sequences count from ``seq``. Raises BedsideError, unmoved."""
+        if self.failure:
+            raise SurgeonError(str(self.failure))
+        if not self.is_off:
+            raise SurgeonError("the arm is on or stopping; disable it and wait until it is off")
+        if any(feedback and feedback.state == FAULT for feedback in self._latest):
+            raise SurgeonError("a board is in FAULT; find the cause, then disable (which clears it), then enable")
+        configure(self.cell, self.links, command_hz)
+        self._lost = [False] * len(self.links)
+        self._silent = [0] * len(self.links)
+        for link in self.links:
+            link.ask([schema.STATE_COMMAND, 0, seq, schema.ENABLE])
+        self.operator_seq = seq
+        self._last = None
+        self._engaged = True
+        self._stopping = False
+
+    def disable(self) -> None:
+        """Stop every board, or clear its fault; taken in every state."""
+        for board in range(len(self.links)):
+            self._stop_board(board)
+        # A board that answers again after it was silent is forgiven here, as a fault is.
+        self._lost = [silent >= _SILENT_CYCLES for silent in self._silent]
+        if self._engaged:
+            self._stopping = True
+
+    def command(self, message: protocol.ServoJp, now_ns: int) -> None:
+        """Check a command and send each board its part, at once. Raises SurgeonError; then nothing was sent."""
+        if not self._engaged or self._stopping:
+            raise SurgeonError("the arm is not enabled; send enable first")
+        if len(message.position) != self._n:
+            raise SurgeonError(f"{len(message.position)} joints; this arm has {self._n}")
+        if message.seq <= self.operator_seq:
+            raise SurgeonError(f"command {message.seq} is not newer than {self.operator_seq}; late ones are dropped")
+        self._check_limits(message.position, message.velocity)
+        self.operator_seq = message.seq
+        self._last = message.position
+        self._begin_round(now_ns)
+        for board, indices in enumerate(self._order):
+            frame = [schema.COMMAND, 0, message.seq]
+            for index in indices:
+                frame.append(round(message.position[index] * MICRO))
+                frame.append(round(message.velocity[index] * MICRO))
+            self._send(board, frame)
+
+    def cycle(self, now_ns: int) -> None:
+        """End a cycle: count who did not answer, and cover silence with keep-alives."""
+        self.cycles += 1
+        if self._waiting and not self._sent_this_cycle:
+            self.missed_cycles += 1
+            for board, link in enumerate(self.links):
+                if self._awaited[board]:
+                    self._silent[board] += 1
+                    if self._silent[board] == _SILENT_CYCLES and not self._lost[board]:
+                        self._lost[board] = True
+                        self._tell(f"{link.label}: no answer for {_SILENT_CYCLES} cycles; check its power and cable")
+                        self._stop_group()
+        if not self._sent_this_cycle:
+            self._begin_round(now_ns)
+            for board in range(len(self.links)):
+                self._send(board, [schema.KEEP_ALIVE, 0])
+        self._sent_this_cycle = False
+
+    def receive(self, board: int, now_ns: int) -> bool:
+        """Take what ``board`` sent; return whether that completed the round."""
+        link = self.links[board]
+        completed = False
+        try:
+            messages = list(link.receive())
+        except LinkError as error:
+            self._lose(board, error)
+            return False
+        for message in messages:
+            if isinstance(message, Feedback):
+                self._latest[board] = message
+                self._silent[board] = 0
+                if message.link_seq >= self._awaited[board] > 0:
+                    self._awaited[board] = 0
+                    self._waiting -= 1
+                    if self._waiting == 0:
+                        self.round_us = (now_ns - self._sent_ns) // 1000
+                        completed = True
+                self._watch(board, message)
+            elif isinstance(message, Event):
+                joints = self.cell.joints_of(self.cell.board[board].name)
+                joint = f", joint '{joints[message.channel][1].name}'" if 0 <= message.channel < len(joints) else ""
+                self._tell(causes.explain(message, link.label + joint))
+        return completed
+
+    # ---- inside --------------------------------------------------------------------------
+
+    def _check_limits(self, position: list[float], velocity: list[float]) -> None:
+        last = self._last
+        for index, (low, high, fastest, step) in enumerate(self._limits):
+            if not low <= position[index] <= high:
+                name, unit = self.cell.joint[index].name, self.cell.joint[index].unit
+                raise SurgeonError(f"joint '{name}': position {position[index]:g} {unit} is outside {low:g} to {high:g}")
+            if abs(velocity[index]) > fastest:
+                name, unit = self.cell.joint[index].name, self.cell.joint[index].unit
+                raise SurgeonError(f"joint '{name}': velocity {velocity[index]:g} {unit}/s is above {fastest:g}")
+            if last and abs(position[index] - last[index]) > step:
+                name, unit = self.cell.joint[index].name, self.cell.joint[index].unit
+                raise SurgeonError(
+                    f"joint '{name}': a step of {abs(position[index] - last[index]):g} {unit} is above {step:g}; "
+                    "approach in smaller steps"
+                )
+
+    def _begin_round(self, now_ns: int) -> None:
+        self._waiting = 0
+        self._sent_ns = now_ns
+        self._sent_this_cycle = True
+
+    def _send(self, board: int, message: list[int]) -> None:
+        if board in self.gone:
+            return
+        link = self.links[board]
+        try:
+            self._awaited[board] = link.send(message)
+        except LinkError as error:
+            self._lose(board, error)
+        else:
+            self._waiting += 1
+
+    def _stop_board(self, board: int) -> None:
+        if board not in self.gone:
+            try:
+                self.links[board].send([schema.STATE_COMMAND, 0, max(0, self.operator_seq), schema.DISABLE])
+            except LinkError as error:
+                self._lose(board, error)
+
+    def _lose(self, board: int, error: LinkError) -> None:
+        """A port has gone: stop the rest of the arm."""
+        self.gone.add(board)
+        self._lost[board] = True
+        self._silent[board] = _SILENT_CYCLES
+        self.failure = self.failure or error
+        self._tell(str(error))
+        self._stop_group()
+
+    def _watch(self, board: int, feedback: Feedback) -> None:
+        """Stop the others when a board of an engaged arm stops; note when all have come to rest."""
+        if not self._engaged:
+            return
+        if feedback.phase not in (OPENING, RUN) and not self._stopping and self.operator_seq >= 0:
+            if feedback.phase == OFF and feedback.state == DISABLED and feedback.cause == 0 and feedback.operator_seq == 0:
+                self._tell(f"{self.links[board].label}: it has restarted; the arm stops, enable it again")
+            elif feedback.phase == OFF and feedback.state == DISABLED:
+                return  # the tick that takes up the enable request has not come yet
+            self._stop_group()
+        if self._stopping and self.is_off:
+            self._engaged = False
+
+    def _stop_group(self) -> None:
+        if not self._engaged or self._stopping:
+            return
+        self._stopping = True
+        for other, feedback in enumerate(self._latest):
+            if feedback and feedback.phase in (OPENING, RUN) and not self._lost[other]:
+                self._stop_board(other)
+

@@ -1,0 +1,72 @@
+"""Finds the cell's boards, makes sure that they are the right ones, and configures them."""
+
+from __future__ import annotations
+
+from bedside.cell import Cell, load_board_type
+from bedside.errors import LinkError
+from bedside.link import scale
+from bedside.link.board import BoardLink
+from bedside.link.messages import Identity
+from bedside.link.port import SerialPort
+
+
+def connect(cell: Cell) -> list[BoardLink]:
+    """Open and identify every board of ``cell``, in its order. Raises LinkError with cause and remedy."""
+    links: list[BoardLink] = []
+    uids: dict[str, str] = {}
+    try:
+        for slot in cell.board:
+            port = SerialPort(slot.port, load_board_type(slot.type).baud)
+            links.append(BoardLink(port, f"board '{slot.name}'"))
+            identity = links[-1].identify()
+            if identity.uid in uids:
+                raise LinkError(
+                    f"ports {uids[identity.uid]} and {slot.port} lead to the same board '{identity.name}' ({identity.uid}); "
+                    "give each board of the cell a port of its own"
+                )
+            uids[identity.uid] = slot.port
+            check_identity(cell, slot.name, slot.port, identity)
+    except LinkError:
+        close(links)
+        raise
+    return links
+
+
+def check_identity(cell: Cell, name: str, port: str, identity: Identity) -> None:
+    """Raise LinkError unless ``identity`` is the board ``name`` with the joints that the cell file puts on it."""
+    if identity.name != name:
+        raise LinkError(
+            f"port {port}: this is board '{identity.name}', the cell file expects '{name}' here; "
+            "swap the cables or correct board.port"
+        )
+    wanted = [joint.name for _, joint in cell.joints_of(name)]
+    found = [joint.name for joint in identity.joints]
+    if wanted != found:
+        raise LinkError(
+            f"board '{name}': it drives {', '.join(found)}, the cell file expects {', '.join(wanted)}; "
+            "correct joint.board and joint.channel, or flash the board's configuration"
+        )
+    slot = next(slot for slot in cell.board if slot.name == name)
+    tick_hz = load_board_type(slot.type).tick_hz
+    if identity.tick_hz != tick_hz:
+        raise LinkError(
+            f"board '{name}': it ticks at {identity.tick_hz} Hz, boards/{slot.type}.toml says {tick_hz}; "
+            "correct board.type or flash the board again"
+        )
+
+
+def configure(cell: Cell, links: list[BoardLink], command_hz: float) -> None:
+    """Identify each board again (it may have restarted) and configure it. Raises LinkError or CellError."""
+    messages = [scale.board_message(cell.arm, command_hz) for _ in links]
+    for slot, link, message in zip(cell.board, links, messages, strict=True):
+        identity = link.identify()
+        check_identity(cell, slot.name, slot.port, identity)
+        for _, joint in cell.joints_of(slot.name):
+            link.ask(list(scale.joint_message(joint, identity.tick_hz)))
+        link.ask(message)
+
+
+def close(links: list[BoardLink]) -> None:
+    """Give every port back."""
+    for link in links:
+        link.port.close()

@@ -1,0 +1,164 @@
+"""`bedside drive`: enable the arm, move to the start of a motion, stream it, stop, and write what came back."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import select
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+from bedside.cell import Cell
+from bedside.clock import PeriodicTimer
+from bedside.errors import SurgeonError
+from bedside.link.messages import DISABLED, FAULT, OFF, RUN, STATES
+from bedside.surgeon import protocol
+from bedside.surgeon.console import Console
+from bedside.surgeon.motion import Approach, Eased, Motion
+
+# Brakes take at most a second to open, configuration some milliseconds a board.
+_ENABLE_S = 5.0
+_DISABLE_S = 10.0
+
+
+class Log:
+    """Writes each feedback as a row of CSV; a full disk ends the log, not the motion."""
+
+    def __init__(self, path: Path | None, joints: list[str]) -> None:
+        self._file: IO[str] | None = None
+        self._writer: Any = None
+        if path:
+            try:
+                self._file = path.open("w", newline="")
+            except OSError as error:
+                raise SurgeonError(f"{path}: cannot be written: {error.strerror}") from None
+            self._writer = csv.writer(self._file)
+            columns = [f"{kind}_{name}" for kind in ("setpoint", "pos", "vel", "output") for name in joints]
+            self._writer.writerow(["t_s", "state", "operator_seq", "round_trip_us", *columns])
+
+    def write(self, t_s: float, feedback: protocol.Feedback, round_trip_us: int | None) -> None:
+        """Add a row; ``round_trip_us`` is None for a feedback that answers no new command."""
+        if not self._file:
+            return
+        head = [f"{t_s:.6f}", STATES[feedback.state], feedback.seq, "" if round_trip_us is None else round_trip_us]
+        try:
+            self._writer.writerow(
+                [*head, *feedback.setpoint, *feedback.position, *feedback.velocity, *(f"{o:.5f}" for o in feedback.output)]
+            )
+        except OSError as error:
+            sys.stderr.write(f"the log ends here: {error.strerror}\n")
+            self.close()
+
+    def close(self) -> None:
+        """Finish the file."""
+        if self._file:
+            with contextlib.suppress(OSError):
+                self._file.close()
+            self._file = None
+
+
+class Drive:
+    """Streams a motion at ``command_hz``; ``progress`` is told the seconds done and the whole."""
+
+    def __init__(
+        self, cell: Cell, console: Console, command_hz: float, log: Log, progress: Callable[[float, float], None]
+    ) -> None:
+        self.round_trips_us: list[int] = []
+        self._cell = cell
+        self._console = console
+        self._hz = command_hz
+        self._log = log
+        self._progress = progress
+        self._sent_ns: dict[int, int] = {}
+        self._begun_s = time.monotonic()
+
+    def run(self, motion: Motion) -> None:
+        """Drive the arm through ``motion``. Raises SurgeonError when the arm stops by itself or the bridge is gone."""
+        now = self._console.attach()
+        if now.state == FAULT:
+            raise SurgeonError("the arm is in FAULT; when its cause is gone, clear it with 'bedside drive --clear'")
+        if now.state != DISABLED:
+            raise SurgeonError(f"the arm is {STATES[now.state]}; wait until it is off")
+        joints = self._cell.joint
+        eased = Eased(motion)
+        self._console.state_command("enable", self._hz)
+        try:
+            here = self._hold_until_running()
+            approach = Approach(here, eased.at(0.0)[0], joints)
+            self._stream(approach)
+            self._stream(eased, self._progress)
+            self._stream(Approach(eased.at(eased.duration_s)[0], eased.at(eased.duration_s)[0], joints))
+        finally:
+            self.disable()
+
+    def disable(self) -> None:
+        """Stop the arm, clear a fault if there is one, and wait until it is off."""
+        with contextlib.suppress(SurgeonError):
+            self._console.state_command("disable")
+            deadline = time.monotonic() + _DISABLE_S
+            while time.monotonic() < deadline:
+                self._receive()
+                latest = self._console.latest
+                if latest and latest.state == DISABLED and all(board[2] == OFF for board in latest.boards):
+                    return
+                select.select([self._console.socket], [], [], 0.1)
+
+    def _hold_until_running(self) -> list[float]:
+        """Stream the position at which the arm was enabled until its brakes are open; return that position."""
+        here: list[float] = []
+        deadline = time.monotonic() + _ENABLE_S
+        for _ in self._paced():
+            latest = self._console.latest
+            assert latest
+            if latest.state != DISABLED:
+                here = here or latest.setpoint
+                if all(board[2] == RUN for board in latest.boards):
+                    return here
+                self._command(here, [0.0] * len(here))
+            if time.monotonic() > deadline:
+                raise SurgeonError(f"the arm does not become ENABLED; it is {STATES[latest.state]}")
+        raise AssertionError("the pace never ends")
+
+    def _stream(self, motion: Motion, progress: Callable[[float, float], None] | None = None) -> None:
+        begun = time.monotonic()
+        for _ in self._paced():
+            t = time.monotonic() - begun
+            self._command(*motion.at(min(t, motion.duration_s)))
+            latest = self._console.latest
+            if latest and latest.state != 1:
+                causes = [board[3] for board in latest.boards if board[3]]
+                raise SurgeonError(f"the arm has stopped by itself: {STATES[latest.state]}, cause {causes or 'unknown'}")
+            if progress:
+                progress(min(t, motion.duration_s), motion.duration_s)
+            if t >= motion.duration_s:
+                return
+
+    def _paced(self):  # type: ignore[no-untyped-def]
+        """Yield at each command period, taking feedback in between."""
+        timer = PeriodicTimer(round(1e9 / self._hz))
+        try:
+            while True:
+                ready, _, _ = select.select([timer.fd, self._console.socket], [], [])
+                if self._console.socket in ready:
+                    self._receive()
+                if timer.fd in ready and timer.expirations():
+                    self._receive()
+                    yield
+        finally:
+            timer.close()
+
+    def _command(self, position: list[float], velocity: list[float]) -> None:
+        now_ns = time.monotonic_ns()
+        self._sent_ns[self._console.servo_jp(position, velocity)] = now_ns
+
+    def _receive(self) -> None:
+        now_ns = time.monotonic_ns()
+        for feedback in self._console.receive():
+            sent_ns = self._sent_ns.pop(feedback.seq, None)
+            round_trip_us = None if sent_ns is None else (now_ns - sent_ns) // 1000
+            if round_trip_us is not None:
+                self.round_trips_us.append(round_trip_us)
+            self._log.write(time.monotonic() - self._begun_s, feedback, round_trip_us)

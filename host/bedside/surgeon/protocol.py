@@ -1,0 +1,99 @@
+"""Datagrams between a console and the bridge: CBOR arrays, CRTK names, SI units.
+
+Positions are rad (m), speeds rad/s (m/s), joints in the order of the cell file.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal
+
+import cbor2
+import msgspec
+from msgspec import Meta, Struct
+
+from bedside.errors import SurgeonError
+
+Count = Annotated[int, Meta(ge=0, le=0x7FFFFFFF)]
+# Longer than any datagram for 64 joints, shorter than what could cost time to parse.
+DATAGRAM_MAX = 4096
+
+
+class ServoJp(Struct, array_like=True, tag=1, frozen=True):
+    """servo_jp: be at ``position`` moving at ``velocity``. ``seq`` grows by one with each command of a session."""
+
+    session: Count
+    seq: Count
+    position: list[float]
+    velocity: list[float]
+
+
+class StateCommand(Struct, array_like=True, tag=2, frozen=True):
+    """state_command, or 'attach' to receive feedback without asking for anything; ``command_hz`` counts for enable."""
+
+    session: Count
+    seq: Count
+    command: Literal["attach", "enable", "disable"]
+    command_hz: float
+
+
+class Feedback(Struct, array_like=True, tag=3):
+    """What the arm does: ``boards`` has (tick, state, phase, cause, operator age, late ticks, refused) for each board.
+
+    ``seq`` is the newest command that every board has taken, ``round_us`` the time from the frames out to all answers in,
+    ``missed`` the number of cycles in which a board did not answer.
+    """
+
+    session: int
+    seq: int
+    cycle: int
+    missed: int
+    round_us: int
+    state: int
+    boards: list[list[int]]
+    position: list[float]
+    setpoint: list[float]
+    velocity: list[float]
+    output: list[float]
+    flags: list[int]
+
+
+class Notice(Struct, array_like=True, tag=4):
+    """A fault or a refusal, for a person to read."""
+
+    text: str
+
+
+def encode(message: ServoJp | StateCommand | Feedback | Notice) -> bytes:
+    """Return ``message`` as a datagram."""
+    data: bytes = cbor2.dumps(msgspec.to_builtins(message))
+    return data
+
+
+def to_bridge(data: bytes) -> ServoJp | StateCommand:
+    """Read a console's datagram. Raises SurgeonError for anything that is not one."""
+    message = _read(data, ServoJp | StateCommand)
+    if isinstance(message, ServoJp):
+        if len(message.position) != len(message.velocity):
+            raise SurgeonError(f"{len(message.position)} positions but {len(message.velocity)} velocities; send one of each a joint")
+        if not all(map(math.isfinite, message.position)) or not all(map(math.isfinite, message.velocity)):
+            raise SurgeonError("a position or velocity is NaN or infinite; send finite numbers")
+    return message  # type: ignore[no-any-return]
+
+
+def to_console(data: bytes) -> Feedback | Notice:
+    """Read a bridge's datagram. Raises SurgeonError for anything that is not one."""
+    return _read(data, Feedback | Notice)  # type: ignore[no-any-return]
+
+
+def _read(data: bytes, kinds: Any) -> Any:
+    if len(data) > DATAGRAM_MAX:
+        raise SurgeonError(f"a datagram of {len(data)} bytes; no message is longer than {DATAGRAM_MAX}")
+    try:
+        raw = cbor2.loads(data)
+    except (cbor2.CBORDecodeError, ValueError, RecursionError):
+        raise SurgeonError("a datagram that is not CBOR") from None
+    try:
+        return msgspec.convert(raw, kinds)
+    except msgspec.ValidationError as error:
+        raise SurgeonError(f"a datagram that is no message of this protocol: {error}") from None
