@@ -271,7 +271,8 @@ class Board:
 
     def _ticks_of_us(self, duration_us: int) -> int:
         """Round down, so that a timeout never becomes longer than it was asked to be, but to one tick at least."""
-        return max(1, duration_us // 1000 * self.board[L.TICK_HZ] // 1000 + duration_us % 1000 // self._period_us)
+        ticks: int = duration_us // 1000 * self.board[L.TICK_HZ] // 1000 + duration_us % 1000 // self._period_us
+        return max(1, ticks)
 
     # ---- answers ------------------------------------------------------------------------
 

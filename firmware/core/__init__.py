@@ -1,1 +1,1 @@
-"""Integer control: no hardware, no clock of its own, no allocation. The same files run under CPython and MicroPython."""
+"""Integer control: no hardware, no clock of its own, no allocation. The same files run under CPython too."""

@@ -18,7 +18,7 @@ _REFUSED_STEP = const(42)
 @micropython.viper
 def refusal(j: ptr32, position: int, velocity: int) -> int:
     """Return 0 if the joint may be commanded to ``position`` (urad) at ``velocity`` (urad/s), else why not."""
-    s = int(1) << 31
+    s = 1 << 31
     if position < (j[_POSITION_MIN] ^ s) - s or position > (j[_POSITION_MAX] ^ s) - s:
         return _REFUSED_POSITION_LIMIT
     top = j[_VELOCITY_MAX]

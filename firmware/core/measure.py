@@ -23,7 +23,7 @@ def measure(j: ptr32, count: int):
 
     The speed is the difference of positions through a first-order low-pass of 2^FILTER_SHIFT ticks.
     """
-    s = int(1) << 31
+    s = 1 << 31
     steps = count - ((j[_COUNT] ^ s) - s)
     j[_COUNT] = count
     if steps > _COUNTS_MAX:

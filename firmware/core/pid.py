@@ -39,7 +39,7 @@ def control(j: ptr32):
     The derivative acts on the measured speed alone, so a step of the setpoint does not kick. The integral is clamped
     to INTEGRAL_MAX and stands still while the output is at its limit and would be pushed further into it.
     """
-    s = int(1) << 31
+    s = 1 << 31
     error = ((j[_SETPOINT] ^ s) - s) - ((j[_POSITION] ^ s) - s)
     if error > _OPERAND_MAX:
         error = int(_OPERAND_MAX)

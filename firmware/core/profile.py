@@ -59,7 +59,7 @@ def rest(j: ptr32):
 @micropython.viper
 def plan(j: ptr32, period: int):
     """Start towards the command in the mailbox, to be reached ``period`` ticks from now, or later if limits ask it."""
-    s = int(1) << 31
+    s = 1 << 31
     command = (j[_COMMAND] ^ s) - s
     end_speed = (j[_COMMAND_SPEED] ^ s) - s
     speed = (j[_SETPOINT_SPEED] ^ s) - s
@@ -112,7 +112,7 @@ def advance(j: ptr32, mode: int) -> int:
 
     Sets the flags that tell which limit held the setpoint back. SLOW uses STOP_DECELERATION.
     """
-    s = int(1) << 31
+    s = 1 << 31
     setpoint = (j[_SETPOINT] ^ s) - s
     fraction = j[_SETPOINT_FRACTION]
     speed = (j[_SETPOINT_SPEED] ^ s) - s
@@ -120,8 +120,8 @@ def advance(j: ptr32, mode: int) -> int:
     low = (j[_POSITION_MIN] ^ s) - s
     high = (j[_POSITION_MAX] ^ s) - s
     remaining = j[_REMAINING]
-    flags = int(0)
-    change = int(0)
+    flags = 0
+    change = 0
     if mode == _SLOW:
         flags = int(_FLAG_SLOWING)
         limit = j[_STOP_DECELERATION]
@@ -175,13 +175,13 @@ def advance(j: ptr32, mode: int) -> int:
     fraction = fraction & 255
     if setpoint >= high and speed > 0:
         setpoint = high
-        fraction = int(0)
-        speed = int(0)
+        fraction = 0
+        speed = 0
         flags = flags | _FLAG_POSITION_LIMITED
     if setpoint < low and speed < 0:
         setpoint = low
-        fraction = int(0)
-        speed = int(0)
+        fraction = 0
+        speed = 0
         flags = flags | _FLAG_POSITION_LIMITED
     j[_SETPOINT] = setpoint
     j[_SETPOINT_FRACTION] = fraction

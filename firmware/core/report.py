@@ -42,7 +42,7 @@ def report(b: ptr32, reply: ptr32):
 @micropython.viper
 def report_joint(j: ptr32, b: ptr32, reply: ptr32, base: int):
     """Fill one joint's part of ``reply`` at ``base``: position, error, velocity in urad/s, output, flags."""
-    s = int(1) << 31
+    s = 1 << 31
     position = (j[_POSITION] ^ s) - s
     speed = (j[_SPEED] ^ s) - s
     whole = speed >> 8

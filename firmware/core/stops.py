@@ -56,8 +56,8 @@ _AGE_MAX = const(1073741823)
 def step(b: ptr32) -> int:
     """Advance the board's clocks and stop sequence by one tick; return what setpoints do: REST, FOLLOW or SLOW."""
     tick = b[_TICK] + 1
-    if tick == int(1) << 31:
-        tick = int(0)
+    if tick == 1 << 31:
+        tick = 0
     b[_TICK] = tick
     age = b[_OPERATOR_AGE]
     if age < _AGE_MAX:
@@ -128,7 +128,7 @@ def watch_following(b: ptr32, j: ptr32, channel: int):
 
     There is no ramp: a joint that does not follow would not follow the ramp either.
     """
-    s = int(1) << 31
+    s = 1 << 31
     error = ((j[_SETPOINT] ^ s) - s) - ((j[_POSITION] ^ s) - s)
     if error < 0:
         error = 0 - error

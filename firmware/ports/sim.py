@@ -1,9 +1,9 @@
 """The simulated board: MicroPython's unix port with its motors, encoders and clock behind two pipes.
 
 Standard input and output are the board's serial port (the far end of a pseudo-terminal). The harness, a pipe in and a
-pipe out, stands for the wires to the motors and for the tick interrupt: each 16-word message in is one tick and carries the
-time and the encoder counts; the answer carries the outputs. So a board runs in real time or in virtual time without
-knowing which.
+pipe out, stands for the wires to the motors and for the tick interrupt: each 16-word message in is one tick and
+carries the time and the encoder counts; the answer carries the outputs. So a board runs in real time or in virtual time
+without knowing which.
 """
 
 import select
@@ -22,9 +22,6 @@ _COUNT = 1
 _OUTPUT = 0
 _DRIVES = 8
 _BRAKES_OPEN = 9
-
-
-
 
 
 class Port:

@@ -1,4 +1,4 @@
-"""The CBOR that a board reads and writes: one flat array of 32-bit integers, in deterministic encoding (RFC 8949, 4.2)."""
+"""A board's CBOR: one flat array of 32-bit integers, in deterministic encoding (RFC 8949, section 4.2)."""
 
 import micropython
 from micropython import const
@@ -21,20 +21,20 @@ def decode(data: ptr8, n: int, out: ptr32) -> int:
     if n < 1:
         return _BAD_CBOR
     head = data[0]
-    i = int(1)
+    i = 1
     count = head - 0x80
     if head == 0x98:
         if n < 2:
             return _BAD_CBOR
         count = int(data[1])
-        i = int(2)
+        i = 2
         if count < 24:
             return _BAD_CBOR
     elif head < 0x80 or head > 0x97:
         return _BAD_CBOR
     if count > _ITEMS_MAX:
         return _BAD_CBOR
-    k = int(0)
+    k = 0
     while k < count:
         if i >= n:
             return _BAD_CBOR
@@ -81,20 +81,20 @@ def decode(data: ptr8, n: int, out: ptr32) -> int:
 @micropython.viper
 def encode(values: ptr32, count: int, out: ptr8) -> int:
     """Write ``values[:count]`` (at most 255) as a CBOR array; return the number of bytes, at most 2 + 5 * count."""
-    s = int(1) << 31
-    n = int(1)
+    s = 1 << 31
+    n = 1
     if count < 24:
         out[0] = 0x80 + count
     else:
         out[0] = 0x98
         out[1] = count
-        n = int(2)
-    k = int(0)
+        n = 2
+    k = 0
     while k < count:
         value = (values[k] ^ s) - s
-        major = int(0)
+        major = 0
         if value < 0:
-            major = int(0x20)
+            major = 0x20
             value = 0 - 1 - value
         if value < 24:
             out[n] = major | value

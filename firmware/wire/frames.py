@@ -35,7 +35,7 @@ def find_end(buffer: ptr8, start: int, stop: int) -> int:
 @micropython.viper
 def move_down(buffer: ptr8, start: int, stop: int):
     """Move ``buffer[start:stop]`` to its beginning."""
-    i = int(0)
+    i = 0
     while start < stop:
         buffer[i] = buffer[start]
         i += 1
@@ -48,8 +48,8 @@ def unframe(source: ptr8, start: int, stop: int, payload: ptr8) -> int:
 
     Returns the payload's length, or BAD_COBS, BAD_CRC or BAD_LENGTH. ``payload`` holds at least 254 bytes.
     """
-    n = int(0)
-    crc = int(0xFFFF)
+    n = 0
+    crc = 0xFFFF
     while start < stop:
         block = start + source[start]
         if block == start or block > stop:
@@ -87,8 +87,8 @@ def unframe(source: ptr8, start: int, stop: int, payload: ptr8) -> int:
 @micropython.viper
 def frame(payload: ptr8, n: int, out: ptr8) -> int:
     """Append the CRC to ``payload[:n]`` (two spare bytes behind it) and write the frame; return the frame's length."""
-    crc = int(0xFFFF)
-    i = int(0)
+    crc = 0xFFFF
+    i = 0
     while i < n:
         x = (crc >> 8) ^ payload[i]
         x ^= x >> 4
@@ -97,9 +97,9 @@ def frame(payload: ptr8, n: int, out: ptr8) -> int:
     payload[n] = crc >> 8
     payload[n + 1] = crc & 255
     n += 2
-    code_at = int(0)
-    length = int(1)
-    i = int(0)
+    code_at = 0
+    length = 1
+    i = 0
     while i < n:
         byte = payload[i]
         if byte == 0:

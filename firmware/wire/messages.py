@@ -62,8 +62,8 @@ _DRIVE_SIGN_FIELD = const(23)
 @micropython.viper
 def _out_of_range(message: ptr32, ranges: ptr32, count: int) -> int:
     """Return the index of the first field of ``message[:count]`` outside ``ranges``, or -1."""
-    s = int(1) << 31
-    k = int(0)
+    s = 1 << 31
+    k = 0
     while k < count:
         value = (message[k] ^ s) - s
         if value < (ranges[2 * k] ^ s) - s or value > (ranges[2 * k + 1] ^ s) - s:

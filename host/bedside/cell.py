@@ -34,7 +34,8 @@ class Limits(Struct, forbid_unknown_fields=True):
 
 class Gains(Struct, forbid_unknown_fields=True):
     """The controller, as a share of full drive: ``kp`` per rad (or m), ``ki`` per rad and second, ``kd`` and
-    ``velocity_forward`` per rad/s. ``filter_shift`` sets the speed filter to 2^shift ticks."""
+    ``velocity_forward`` per rad/s. ``filter_shift`` sets the speed filter to 2^shift ticks.
+    """
 
     kp: Gain
     ki: Gain
@@ -73,7 +74,7 @@ class Joint(Struct, forbid_unknown_fields=True):
 
 
 class BoardSlot(Struct, forbid_unknown_fields=True):
-    """A board of the arm: ``type`` is a file in ``boards/``; ``port`` a serial port, a pyserial URL, or ``sim:NAME``."""
+    """A board of the arm: ``type`` is a file in ``boards/``; ``port`` a serial port, or ``sim:NAME`` for a simulated one."""
 
     name: Annotated[str, Meta(min_length=1, max_length=24)]
     type: str
@@ -91,7 +92,7 @@ class Arm(Struct, forbid_unknown_fields=True):
     command_hz: Annotated[float, Meta(ge=10, le=2000)] = 200
     operator_timeout_ms: Annotated[float, Meta(ge=5, le=200)] = 30
     hold_ms: Annotated[int, Meta(ge=0, le=5000)] = 200
-    cycle_hz: Annotated[float, Meta(ge=100, le=2000)] = 1000
+    cycle_hz: Annotated[float, Meta(ge=100, le=2000)] = 250
     listen: str = "127.0.0.1:36010"
     plants: str | None = None
 
@@ -143,8 +144,9 @@ def check_command_rate(arm: Arm, command_hz: float) -> None:
     slowest = 2000 / arm.operator_timeout_ms
     if not slowest <= command_hz <= 2000:
         raise CellError(
-            f"command rate {command_hz:g} Hz: allowed are {slowest:g} to 2000 Hz, so that two missing commands are noticed "
-            f"before the operator timeout of {arm.operator_timeout_ms:g} ms; stream faster or raise operator_timeout_ms"
+            f"command rate {command_hz:g} Hz: allowed are {slowest:g} to 2000 Hz, so that two missing commands are "
+            f"noticed before the operator timeout of {arm.operator_timeout_ms:g} ms; stream faster or raise "
+            "operator_timeout_ms"
         )
 
 
@@ -157,7 +159,9 @@ def _check(cell: Cell) -> None:
     types = {board.name: load_board_type(board.type) for board in cell.board}
     for joint in cell.joint:
         if joint.board not in types:
-            raise CellError(f"joint[{joint.name}].board = '{joint.board}': no such board; there are: {', '.join(types)}")
+            raise CellError(
+                f"joint[{joint.name}].board = '{joint.board}': no such board; there are: {', '.join(types)}"
+            )
         if joint.channel >= types[joint.board].channels:
             raise CellError(
                 f"joint[{joint.name}].channel = {joint.channel}: board '{joint.board}' has channels "
@@ -167,7 +171,9 @@ def _check(cell: Cell) -> None:
     for board in cell.board:
         channels = [joint.channel for _, joint in cell.joints_of(board.name)]
         if channels != list(range(len(channels))) or not channels:
-            raise CellError(f"board '{board.name}': its joints use channels {channels}; they must be 0, 1, 2 … without gaps")
+            raise CellError(
+                f"board '{board.name}': its joints use channels {channels}; they must be 0, 1, 2 … without gaps"
+            )
 
 
 def _check_joint(joint: Joint) -> None:
@@ -178,7 +184,9 @@ def _check_joint(joint: Joint) -> None:
     if max(-low, high) > 1000:
         raise CellError(f"{where}: allowed are -1000 to 1000 {joint.unit}")
     if joint.unit == "m" and high - low > 5:
-        raise CellError(f"{where}: a prismatic joint of {high - low:g} m; were these millimetres? Lengths are in metres")
+        raise CellError(
+            f"{where}: a prismatic joint of {high - low:g} m; were these millimetres? Lengths are in metres"
+        )
     if joint.unit == "rad" and high - low > 60:
         raise CellError(f"{where}: a range of {high - low:g} rad; were these degrees? Angles are in radians")
     if joint.encoder.counts_per_unit == 0:

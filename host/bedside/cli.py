@@ -45,7 +45,9 @@ def _parser() -> argparse.ArgumentParser:
 
     drive = commands.add_parser("drive", help="stream a motion to an arm")
     drive.add_argument("cell", type=Path, metavar="CELL.toml")
-    drive.add_argument("--recording", type=Path, metavar="FILE.csv[.gz]", help="play this instead of the built-in motion")
+    drive.add_argument(
+        "--recording", type=Path, metavar="FILE.csv[.gz]", help="play this instead of the built-in motion"
+    )
     drive.add_argument("--seconds", type=float, default=20.0, help="length of the built-in motion (default 20)")
     drive.add_argument("--rate", type=float, metavar="HZ", help="commands a second (default: the cell's command_hz)")
     drive.add_argument("--bridge", metavar="HOST:PORT", help="where the bridge is (default: the cell's listen)")
@@ -54,8 +56,12 @@ def _parser() -> argparse.ArgumentParser:
     drive.set_defaults(run=_drive)
 
     demo = commands.add_parser("demo", help="all of it: boards, bridge, motion, a cut cable, a report")
-    demo.add_argument("--recording", type=Path, metavar="FILE.csv[.gz]", help="play this instead of the built-in motion")
-    demo.add_argument("--cell", type=Path, metavar="CELL.toml", help="default: the seven-joint arm that comes with Bedside")
+    demo.add_argument(
+        "--recording", type=Path, metavar="FILE.csv[.gz]", help="play this instead of the built-in motion"
+    )
+    demo.add_argument(
+        "--cell", type=Path, metavar="CELL.toml", help="default: the seven-joint arm that comes with Bedside"
+    )
     demo.add_argument("--seconds", type=float, default=20.0, help="motion before the cable is pulled (default 20)")
     demo.add_argument("--output", type=Path, default=Path("build/demo"), metavar="FOLDER")
     demo.set_defaults(run=_demo)
@@ -91,7 +97,9 @@ def _bridge(arguments: argparse.Namespace) -> None:
             configure(cell, links, cell.arm.command_hz)
             status = StatusFeed([joint.name for joint in cell.joint], [joint.unit for joint in cell.joint])
             with contextlib.closing(status):
-                status.tell(f"{cell.arm.name}: {len(links)} boards, listening on {server.address[0]}:{server.address[1]}")
+                status.tell(
+                    f"{cell.arm.name}: {len(links)} boards, listening on {server.address[0]}:{server.address[1]}"
+                )
 
                 def tell(text: str) -> None:
                     status.tell(text)
@@ -106,6 +114,7 @@ def _drive(arguments: argparse.Namespace) -> None:
     from rich.progress import Progress
 
     from bedside.cell import check_command_rate, load_cell
+    from bedside.clock import be_on_time
     from bedside.surgeon.console import Console
     from bedside.surgeon.drive import Drive, Log
     from bedside.surgeon.motion import Motion, Weave, load_recording
@@ -120,21 +129,22 @@ def _drive(arguments: argparse.Namespace) -> None:
     with (
         contextlib.closing(Console(parse_address(arguments.bridge or cell.arm.listen))) as console,
         contextlib.closing(Log(arguments.log, [joint.name for joint in cell.joint])) as log,
-        Progress() as bar,
+        Progress(auto_refresh=False) as bar,
     ):
         task = bar.add_task("driving", total=None, visible=not arguments.clear)
         shown = [time.monotonic()]
 
         def progress(done: float, whole: float) -> None:
-            if time.monotonic() - shown[0] > 0.1:
+            if bar.console.is_terminal and time.monotonic() - shown[0] > 0.25:
                 shown[0] = time.monotonic()
-                bar.update(task, completed=done, total=whole)
+                bar.update(task, completed=done, total=whole, refresh=True)
 
         drive = Drive(cell, console, command_hz, log, progress)
         if arguments.clear:
             console.attach()
             drive.disable()
         else:
+            be_on_time()
             drive.run(motion)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import gc
 import os
 import time
 
@@ -44,3 +46,12 @@ class PeriodicTimer:
     def close(self) -> None:
         """Give the descriptor back."""
         os.close(self.fd)
+
+
+def be_on_time() -> None:
+    """Ask for what keeps this process on time: no collections, and the scheduler's favour where it is granted."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    with contextlib.suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(10))

@@ -16,8 +16,9 @@ from bedside.link.messages import DISABLED, ENABLED, FAULT, OFF, OPENING, RUN, E
 from bedside.link.scale import MICRO
 from bedside.surgeon import protocol
 
-# A board that does not answer for this many cycles has stopped or lost its cable; the others stop too.
-_SILENT_CYCLES = 20
+# A board that says nothing for this long has lost its cable, its power or its mind; the others stop too. By then its
+# own clock has stopped it, so waiting longer than a busy machine may take for an answer costs no safety.
+_SILENT_S = 0.1
 
 
 class Arm:
@@ -39,6 +40,7 @@ class Arm:
         self._latest: list[Feedback | None] = [None] * len(links)
         self._awaited = [0] * len(links)
         self._silent = [0] * len(links)
+        self._silent_cycles = max(2, round(_SILENT_S * cell.arm.cycle_hz))
         self._lost = [False] * len(links)
         self._waiting = 0
         self._sent_ns = 0
@@ -132,7 +134,7 @@ class Arm:
         for board in range(len(self.links)):
             self._stop_board(board)
         # A board that answers again after it was silent is forgiven here, as a fault is.
-        self._lost = [silent >= _SILENT_CYCLES for silent in self._silent]
+        self._lost = [silent >= self._silent_cycles for silent in self._silent]
         if self._engaged:
             self._stopping = True
 
@@ -163,9 +165,9 @@ class Arm:
             for board, link in enumerate(self.links):
                 if self._awaited[board]:
                     self._silent[board] += 1
-                    if self._silent[board] == _SILENT_CYCLES and not self._lost[board]:
+                    if self._silent[board] == self._silent_cycles and not self._lost[board]:
                         self._lost[board] = True
-                        self._tell(f"{link.label}: no answer for {_SILENT_CYCLES} cycles; check its power and cable")
+                        self._tell(f"{link.label}: no answer for {1000 * _SILENT_S:g} ms; check its power and cable")
                         self._stop_group()
         if not self._sent_this_cycle:
             self._begin_round(now_ns)
@@ -206,7 +208,9 @@ class Arm:
         for index, (low, high, fastest, step) in enumerate(self._limits):
             if not low <= position[index] <= high:
                 name, unit = self.cell.joint[index].name, self.cell.joint[index].unit
-                raise SurgeonError(f"joint '{name}': position {position[index]:g} {unit} is outside {low:g} to {high:g}")
+                raise SurgeonError(
+                    f"joint '{name}': position {position[index]:g} {unit} is outside {low:g} to {high:g}"
+                )
             if abs(velocity[index]) > fastest:
                 name, unit = self.cell.joint[index].name, self.cell.joint[index].unit
                 raise SurgeonError(f"joint '{name}': velocity {velocity[index]:g} {unit}/s is above {fastest:g}")
@@ -241,10 +245,10 @@ class Arm:
                 self._lose(board, error)
 
     def _lose(self, board: int, error: LinkError) -> None:
-        """A port has gone: stop the rest of the arm."""
+        """Note that a port has gone, and stop the rest of the arm."""
         self.gone.add(board)
         self._lost[board] = True
-        self._silent[board] = _SILENT_CYCLES
+        self._silent[board] = self._silent_cycles
         self.failure = self.failure or error
         self._tell(str(error))
         self._stop_group()
@@ -254,7 +258,12 @@ class Arm:
         if not self._engaged:
             return
         if feedback.phase not in (OPENING, RUN) and not self._stopping and self.operator_seq >= 0:
-            if feedback.phase == OFF and feedback.state == DISABLED and feedback.cause == 0 and feedback.operator_seq == 0:
+            if (
+                feedback.phase == OFF
+                and feedback.state == DISABLED
+                and feedback.cause == 0
+                and feedback.operator_seq == 0
+            ):
                 self._tell(f"{self.links[board].label}: it has restarted; the arm stops, enable it again")
             elif feedback.phase == OFF and feedback.state == DISABLED:
                 return  # the tick that takes up the enable request has not come yet
@@ -269,4 +278,3 @@ class Arm:
         for other, feedback in enumerate(self._latest):
             if feedback and feedback.phase in (OPENING, RUN) and not self._lost[other]:
                 self._stop_board(other)
-

@@ -21,7 +21,8 @@ def connect(cell: Cell) -> list[BoardLink]:
             identity = links[-1].identify()
             if identity.uid in uids:
                 raise LinkError(
-                    f"ports {uids[identity.uid]} and {slot.port} lead to the same board '{identity.name}' ({identity.uid}); "
+                    f"ports {uids[identity.uid]} and {slot.port} lead to the same board '{identity.name}' "
+                    f"({identity.uid}); "
                     "give each board of the cell a port of its own"
                 )
             uids[identity.uid] = slot.port

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import select
 import signal
@@ -13,7 +12,7 @@ from collections.abc import Callable
 from bedside.bridge.arm import Arm
 from bedside.bridge.status import StatusFeed
 from bedside.cell import Cell
-from bedside.clock import PeriodicTimer
+from bedside.clock import PeriodicTimer, be_on_time
 from bedside.errors import BedsideError, LinkError, SurgeonError
 from bedside.link.messages import STATES
 from bedside.surgeon import protocol
@@ -39,7 +38,10 @@ class Bridge:
         self._state = -1
 
     def run(self) -> None:
-        """Serve until SIGINT or SIGTERM, then stop the arm. Raises LinkError if a port was lost; the arm is stopped then."""
+        """Serve until SIGINT or SIGTERM, then stop the arm.
+
+        Raises LinkError if a port was lost; the rest of the arm is stopped then.
+        """
         arm = self._arm
         ports = {link.port.fd: board for board, link in enumerate(arm.links)}
         timer = PeriodicTimer(self._period_ns)
@@ -49,7 +51,7 @@ class Bridge:
         for fd in (*ports, timer.fd, self._server.socket.fileno(), wake_in):
             poller.register(fd, select.EPOLLIN)
         server_fd = self._server.socket.fileno()
-        _real_time()
+        be_on_time()
         with _signals_to(wake_out):
             try:
                 while True:
@@ -129,15 +131,6 @@ class Bridge:
         if not self._stop_by_ns:
             self._stop_by_ns = time.monotonic_ns() + round(_STOP_S * 1e9)
             self._arm.disable()
-
-
-def _real_time() -> None:
-    """Ask for what keeps this process on time: no collections, and the scheduler's favour where it is granted."""
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-    with contextlib.suppress(OSError):
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(10))
 
 
 @contextlib.contextmanager

@@ -24,7 +24,14 @@ class StatusFeed:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         self._socket = ours
-        command = [sys.executable, "-m", "bedside.bridge.status", str(theirs.fileno()), ",".join(joints), ",".join(units)]
+        command = [
+            sys.executable,
+            "-m",
+            "bedside.bridge.status",
+            str(theirs.fileno()),
+            ",".join(joints),
+            ",".join(units),
+        ]
         # In a session of its own, so that the terminal's Ctrl-C reaches the bridge alone.
         self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], start_new_session=True)
         theirs.close()
@@ -79,7 +86,11 @@ def main(fd: str, joints: str, units: str) -> None:
     names, of_units = joints.split(","), units.split(",")
     feed = socket.socket(fileno=int(fd))
     console = Console(stderr=not os.isatty(1))
-    with Live(console=console, auto_refresh=False, transient=False) if console.is_terminal else contextlib.nullcontext() as live:
+    with (
+        Live(console=console, auto_refresh=False, transient=False)
+        if console.is_terminal
+        else contextlib.nullcontext() as live
+    ):
         while data := feed.recv(protocol.DATAGRAM_MAX):
             try:
                 message = protocol.to_console(data)

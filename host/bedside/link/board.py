@@ -88,7 +88,8 @@ class BoardLink:
     def _same_schema(self, identity: Identity) -> Identity:
         if identity.schema != SCHEMA:
             raise LinkError(
-                f"port {self.port.name}: board '{identity.name}' has firmware {identity.firmware} with another protocol "
-                f"(schema {identity.schema:08x}, this host has {SCHEMA:08x}); flash the firmware that came with this host"
+                f"port {self.port.name}: board '{identity.name}' has firmware {identity.firmware} with another "
+                f"protocol (schema {identity.schema:08x}, this host has {SCHEMA:08x}); flash the firmware that came "
+                "with this host"
             )
         return identity

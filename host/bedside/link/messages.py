@@ -98,5 +98,8 @@ def parse(message: list[Any]) -> Message:
         kinds = [int, int, int, str, int, str, str, *([str, int, int, int] * ((len(message) - 7) // 4))]
         if all(type(value) is kind for value, kind in zip(message, kinds, strict=True)):
             joints = [JointIdentity(*message[at : at + 4]) for at in range(7, len(message), 4)]
-            return Identity(*message[1:7], joints=joints)
-    raise LinkError(f"the board sent a message of type {kind} with {len(message)} fields that this schema does not have")
+            _, seq, schema_hash, firmware, tick_hz, name, uid = message[:7]
+            return Identity(seq, schema_hash, firmware, tick_hz, name, uid, joints)
+    raise LinkError(
+        f"the board sent a message of type {kind} with {len(message)} fields that this schema does not have"
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import termios
 from pathlib import Path
 
 import serial
@@ -37,6 +38,10 @@ class SerialPort:
             self._serial.set_low_latency_mode(True)
         self.fd: int = self._serial.fileno()
         os.set_blocking(self.fd, False)
+        # With VMIN 0, as pyserial leaves it, a read without data looks like the end of the file, as of an unplugged port.
+        settings = termios.tcgetattr(self.fd)
+        settings[6][termios.VMIN] = 1
+        termios.tcsetattr(self.fd, termios.TCSANOW, settings)
 
     def read(self) -> bytes:
         """Return what has come, perhaps nothing. Raises LinkError when the port is gone."""

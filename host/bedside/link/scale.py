@@ -23,7 +23,9 @@ def mantissa_and_shift(value: float, top: int, shift_max: int, what: str) -> tup
         mantissa = round(value * 2**shift)
         if abs(mantissa) <= top:
             if value and abs(mantissa / 2**shift - value) > 0.05 * abs(value):
-                raise CellError(f"{what}: {value:g} in the board's units is too small to be told to the board within 5 %")
+                raise CellError(
+                    f"{what}: {value:g} in the board's units is too small to be told to the board within 5 %"
+                )
             return mantissa, shift
     raise AssertionError("shift 0 always fits")
 
@@ -57,7 +59,9 @@ def joint_message(joint: Joint, tick_hz: int) -> list[int]:
         fixed += mantissa_and_shift(value, _GAIN_MAX, _GAIN_SHIFT_MAX, f"{name}.gains.{key}")
     speed_max = min(131071 / 16 * tick_hz / MICRO, 30.0)
     if limits.velocity > speed_max:
-        raise CellError(f"{name}.limits.velocity = {limits.velocity:g}: a board at {tick_hz} Hz controls up to {speed_max:g}")
+        raise CellError(
+            f"{name}.limits.velocity = {limits.velocity:g}: a board at {tick_hz} Hz controls up to {speed_max:g}"
+        )
     return [
         schema.CONFIGURE_JOINT,
         0,

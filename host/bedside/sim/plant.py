@@ -7,8 +7,8 @@ gravity, between two end stops. Reduced to the joint, with k the motor's torque 
     current = (duty * supply - k * v) / resistance, within the current limit
 
 The winding's inductance is left out: its time constant, a fraction of a millisecond, is below a tick. Between two ticks
-the equation is linear (gravity changes little, the current either is or is not limited), so a step is its exact solution,
-and one step a tick is enough.
+the equation is linear (gravity changes little, the current either is or is not limited), so a step is its exact
+solution, and one step a tick is enough.
 """
 
 from __future__ import annotations

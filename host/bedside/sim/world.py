@@ -15,14 +15,21 @@ from bedside.sim.plant import Plant, load_plants
 
 # A board whose program ended comes back after this long, as one does that its hardware watchdog resets.
 _REBOOT_S = 0.5
+# Five ticks are one command at 200 Hz.
+_CATCH_UP_TICKS = 5
 
 
 class World:
-    """The simulated boards of a cell. Use as a context manager; boards are started on entry."""
+    """The simulated boards of a cell. Use as a context manager; boards are started on entry.
 
-    def __init__(self, cell: Cell, cell_path: Path, directory: Path | None = None) -> None:
+    ``directory`` gets their ports; ``main`` is another program for them than the firmware's.
+    """
+
+    def __init__(self, cell: Cell, cell_path: Path, directory: Path | None = None, main: Path | None = None) -> None:
         if cell.arm.plants is None:
-            raise CellError(f"{cell_path}: arm.plants is missing: a simulated arm needs a file that describes its motors")
+            raise CellError(
+                f"{cell_path}: arm.plants is missing: a simulated arm needs a file that describes its motors"
+            )
         where = directory or sim_directory()
         self.boards: list[SimBoard] = []
         self.plants: dict[str, Plant] = {}
@@ -37,8 +44,9 @@ class World:
                 continue
             joints = [joint.name for _, joint in cell.joints_of(slot.name)]
             mine = [plants[name] for name in joints]
-            self.boards.append(SimBoard(where, slot.port.removeprefix("sim:"), joints, mine, self.tick_hz))
-            self.plants.update(zip(joints, mine))
+            name = slot.port.removeprefix("sim:")
+            self.boards.append(SimBoard(where, name, joints, mine, self.tick_hz, main))
+            self.plants.update(zip(joints, mine, strict=True))
         if not self.boards:
             raise CellError(f"{cell_path}: no board has a port 'sim:NAME', so there is nothing to simulate")
 
@@ -54,19 +62,23 @@ class World:
     def advance(self, ticks: int = 1) -> None:
         """Virtual time: let ``ticks`` ticks pass, each complete on every board before the next one begins."""
         for _ in range(ticks):
+            self._tick(self.ticks * 1_000_000 // self.tick_hz)
             for board in self.boards:
-                board.collect(block=True)
-            for board in self.boards:
-                board.step(self.ticks * 1_000_000 // self.tick_hz)
-            for board in self.boards:
-                board.collect(block=True)
-            self.ticks += 1
+                board.collect()
+
+    def _tick(self, time_us: int) -> None:
+        """One tick of every board, once each has finished its last one."""
+        for board in self.boards:
+            board.collect()
+        for board in self.boards:
+            board.step(time_us)
+        self.ticks += 1
 
     def run(self, stop: Callable[[], bool]) -> None:
         """Real time: one tick a period until ``stop()`` is true. Boards whose program ended are started again.
 
-        A board that has not finished its tick when the next is due gets that one later, and its world stands still
-        meanwhile: on a busy machine simulated time slips, it does not tear.
+        When the machine wakes this process late, the ticks owed are made up for at once, but not more of them than a
+        command lasts: after a longer pause simulated time has slipped, as if the whole world had stood still.
         """
         timer = PeriodicTimer(1_000_000_000 // self.tick_hz)
         reboot_at: dict[str, float] = {}
@@ -75,19 +87,12 @@ class World:
                 late = timer.due_ns - time.monotonic_ns()
                 if late > 0:
                     time.sleep(late / 1e9)
-                if not timer.expirations():
-                    continue
-                now_us = time.monotonic_ns() // 1000
+                for _ in range(min(timer.expirations(), _CATCH_UP_TICKS)):
+                    self._tick(time.monotonic_ns() // 1000)
                 for board in self.boards:
-                    if board.collect(block=False):
-                        board.step(now_us)
-                    else:
-                        board.slipped += 1
-                    if not board.alive and time.monotonic() >= reboot_at.setdefault(
-                        board.name, time.monotonic() + _REBOOT_S
-                    ):
+                    due = reboot_at.setdefault(board.name, time.monotonic() + _REBOOT_S) if not board.alive else 0
+                    if due and time.monotonic() >= due:
                         del reboot_at[board.name]
                         board.start()
-                self.ticks += 1
         finally:
             timer.close()

@@ -7,7 +7,7 @@ import csv
 import select
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,6 +22,8 @@ from bedside.surgeon.motion import Approach, Eased, Motion
 # Brakes take at most a second to open, configuration some milliseconds a board.
 _ENABLE_S = 5.0
 _DISABLE_S = 10.0
+# A datagram may be lost, and a board that is stopping clears its fault only when it is off.
+_ASK_AGAIN_S = 0.2
 
 
 class Log:
@@ -46,7 +48,13 @@ class Log:
         head = [f"{t_s:.6f}", STATES[feedback.state], feedback.seq, "" if round_trip_us is None else round_trip_us]
         try:
             self._writer.writerow(
-                [*head, *feedback.setpoint, *feedback.position, *feedback.velocity, *(f"{o:.5f}" for o in feedback.output)]
+                [
+                    *head,
+                    *feedback.setpoint,
+                    *feedback.position,
+                    *feedback.velocity,
+                    *(f"{o:.5f}" for o in feedback.output),
+                ]
             )
         except OSError as error:
             sys.stderr.write(f"the log ends here: {error.strerror}\n")
@@ -92,19 +100,25 @@ class Drive:
             self._stream(eased, self._progress)
             self._stream(Approach(eased.at(eased.duration_s)[0], eased.at(eased.duration_s)[0], joints))
         finally:
-            self.disable()
+            # A fault stays until a person clears it.
+            if self._console.latest and self._console.latest.state != FAULT:
+                with contextlib.suppress(SurgeonError):
+                    self.disable()
 
     def disable(self) -> None:
-        """Stop the arm, clear a fault if there is one, and wait until it is off."""
-        with contextlib.suppress(SurgeonError):
-            self._console.state_command("disable")
-            deadline = time.monotonic() + _DISABLE_S
-            while time.monotonic() < deadline:
-                self._receive()
-                latest = self._console.latest
-                if latest and latest.state == DISABLED and all(board[2] == OFF for board in latest.boards):
-                    return
-                select.select([self._console.socket], [], [], 0.1)
+        """Stop the arm, clear a fault if there is one, and wait until it is off. Raises SurgeonError if it stays on."""
+        begun = time.monotonic()
+        asked = 0.0
+        while time.monotonic() - begun < _DISABLE_S:
+            if time.monotonic() - asked > _ASK_AGAIN_S:
+                asked = time.monotonic()
+                self._console.state_command("disable")
+            self._receive()
+            latest = self._console.latest
+            if latest and latest.state == DISABLED and all(board[2] == OFF for board in latest.boards):
+                return
+            select.select([self._console.socket], [], [], 0.02)
+        raise SurgeonError("the arm does not become DISABLED; look at the bridge's messages")
 
     def _hold_until_running(self) -> list[float]:
         """Stream the position at which the arm was enabled until its brakes are open; return that position."""
@@ -130,13 +144,15 @@ class Drive:
             latest = self._console.latest
             if latest and latest.state != 1:
                 causes = [board[3] for board in latest.boards if board[3]]
-                raise SurgeonError(f"the arm has stopped by itself: {STATES[latest.state]}, cause {causes or 'unknown'}")
+                raise SurgeonError(
+                    f"the arm has stopped by itself: {STATES[latest.state]}, cause {causes or 'unknown'}"
+                )
             if progress:
                 progress(min(t, motion.duration_s), motion.duration_s)
             if t >= motion.duration_s:
                 return
 
-    def _paced(self):  # type: ignore[no-untyped-def]
+    def _paced(self) -> Iterator[None]:
         """Yield at each command period, taking feedback in between."""
         timer = PeriodicTimer(round(1e9 / self._hz))
         try:

@@ -19,7 +19,9 @@ Sample = tuple[list[float], list[float]]
 class Motion(Protocol):
     """A motion of every joint over ``duration_s``."""
 
-    duration_s: float
+    @property
+    def duration_s(self) -> float:
+        """Seconds from start to end."""
 
     def at(self, t: float) -> Sample:
         """Return positions and speeds at ``t`` seconds."""
@@ -40,7 +42,9 @@ class Weave:
             widest = 0.35 if joint.unit == "rad" else 0.025
             # Frequencies in golden-ratio steps never line up, so the arm does not repeat itself.
             omega = 2 * math.pi * (0.18 + 0.22 * ((index * 0.618034) % 1.0))
-            amplitude = min(widest, (high - low) / 4, joint.limits.velocity / 3 / omega, joint.limits.acceleration / 8 / omega**2)
+            amplitude = min(
+                widest, (high - low) / 4, joint.limits.velocity / 3 / omega, joint.limits.acceleration / 8 / omega**2
+            )
             self._swings.append(((low + high) / 2, amplitude, omega, index * 0.9))
 
     def at(self, t: float) -> Sample:
@@ -61,7 +65,7 @@ class Recording:
     speeds: list[list[float]]
 
     @property
-    def duration_s(self) -> float:  # type: ignore[override]
+    def duration_s(self) -> float:
         """Seconds from the first row to the last."""
         return self.times[-1]
 
@@ -119,7 +123,8 @@ def _check_limits(path: Path, recording: Recording, joints: list[Joint]) -> None
         for line, (positions, speeds) in enumerate(zip(recording.positions, recording.speeds, strict=True), start=2):
             if not low <= positions[index] <= high:
                 raise SurgeonError(
-                    f"{path}, line {line}: {joint.name} at {positions[index]:g} {joint.unit} is outside its limits {low:g} to {high:g}"
+                    f"{path}, line {line}: {joint.name} at {positions[index]:g} {joint.unit} is outside its limits "
+                    f"{low:g} to {high:g}"
                 )
             if abs(speeds[index]) > joint.limits.velocity:
                 raise SurgeonError(

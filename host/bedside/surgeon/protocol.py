@@ -75,7 +75,9 @@ def to_bridge(data: bytes) -> ServoJp | StateCommand:
     message = _read(data, ServoJp | StateCommand)
     if isinstance(message, ServoJp):
         if len(message.position) != len(message.velocity):
-            raise SurgeonError(f"{len(message.position)} positions but {len(message.velocity)} velocities; send one of each a joint")
+            raise SurgeonError(
+                f"{len(message.position)} positions but {len(message.velocity)} velocities; send one of each a joint"
+            )
         if not all(map(math.isfinite, message.position)) or not all(map(math.isfinite, message.velocity)):
             raise SurgeonError("a position or velocity is NaN or infinite; send finite numbers")
     return message  # type: ignore[no-any-return]

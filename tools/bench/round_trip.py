@@ -1,0 +1,151 @@
+"""Round trips over simulated boards: bare echoes, and the whole way from a console and back."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from bedside.cell import load_cell
+from bedside.clock import PeriodicTimer
+from bedside.link.messages import RUN
+from bedside.link.port import SerialPort
+from bedside.surgeon.console import Console
+from bedside.surgeon.server import parse_address
+
+HERE = Path(__file__).parent
+# About what a command for three joints takes.
+ECHO_BYTES = 48
+
+
+@contextlib.contextmanager
+def boards(cell: Path, directory: Path, program: Path | None = None) -> Iterator[None]:
+    """Run the cell's simulated boards in a process of their own, as ``bedside sim`` does."""
+    os.environ["BEDSIDE_SIM"] = str(directory)
+    command = [sys.executable, __file__, str(cell), *([str(program)] if program else [])]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    try:
+        assert process.stdout
+        process.stdout.readline()
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+
+
+def echoes(cell_path: Path, directory: Path, seconds: float) -> list[int]:
+    """Return, for each millisecond, the microseconds from a write to every board to all of it being back."""
+    cell = load_cell(cell_path)
+    with boards(cell_path, directory, HERE / "echo_board.py"), _on_time():
+        ports = [SerialPort(slot.port, 1_000_000) for slot in cell.board]
+        by_fd = {port.fd: port for port in ports}
+        timer = PeriodicTimer(1_000_000)
+        poller = select.epoll()
+        for fd in (*by_fd, timer.fd):
+            poller.register(fd, select.EPOLLIN)
+        times: list[int] = []
+        missing = dict.fromkeys(by_fd, 0)
+        block = b"x" * ECHO_BYTES
+        begun = 0
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            for fd, _ in poller.poll():
+                if fd == timer.fd:
+                    timer.expirations()
+                    if not any(missing.values()):
+                        begun = time.monotonic_ns()
+                        for port in ports:
+                            port.write(block)
+                        missing = dict.fromkeys(by_fd, ECHO_BYTES)
+                else:
+                    missing[fd] -= len(by_fd[fd].read())
+                    if not any(missing.values()):
+                        times.append((time.monotonic_ns() - begun) // 1000)
+        for port in ports:
+            port.close()
+        timer.close()
+        return times
+
+
+def bridge(cell_path: Path, directory: Path, seconds: float) -> tuple[list[int], list[int]]:
+    """Return microseconds from console to boards and back, and from the bridge's frames out to all answers in."""
+    cell = load_cell(cell_path)
+    command = [sys.executable, "-m", "bedside.cli", "bridge", str(cell_path)]
+    with boards(cell_path, directory):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        try:
+            time.sleep(1.5)
+            with contextlib.closing(Console(parse_address(cell.arm.listen))) as console, _on_time():
+                return _converse(console, seconds)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait()
+
+
+def _converse(console: Console, seconds: float) -> tuple[list[int], list[int]]:
+    console.attach()
+    console.state_command("enable", 1000.0)
+    timer = PeriodicTimer(1_000_000)
+    poller = select.epoll()
+    poller.register(timer.fd, select.EPOLLIN)
+    poller.register(console.socket, select.EPOLLIN)
+    whole: list[int] = []
+    rounds: list[int] = []
+    sent: dict[int, int] = {}
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for fd, _ in poller.poll():
+            latest = console.latest
+            if fd != timer.fd:
+                for feedback in console.receive():
+                    begun = sent.pop(feedback.seq, None)
+                    if begun and all(board[2] == RUN for board in feedback.boards):
+                        whole.append((time.monotonic_ns() - begun) // 1000)
+                        rounds.append(feedback.round_us)
+            elif timer.expirations() and latest and latest.state == 1:
+                now = time.monotonic_ns()
+                sent[console.servo_jp(latest.setpoint, [0.0] * len(latest.setpoint))] = now
+    console.state_command("disable")
+    time.sleep(0.5)
+    timer.close()
+    return whole, rounds
+
+
+@contextlib.contextmanager
+def _on_time() -> Iterator[None]:
+    """Give this process what the bridge gives itself, so that both are measured alike."""
+    gc.collect()
+    gc.disable()
+    granted = True
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(10))
+    except OSError:
+        granted = False
+    try:
+        yield
+    finally:
+        gc.enable()
+        if granted:
+            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
+def _world(cell_path: Path, program: Path | None) -> None:
+    from bedside.sim.world import World
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with World(load_cell(cell_path), cell_path, None, program) as world:
+        sys.stdout.write("up\n")
+        sys.stdout.flush()
+        with contextlib.suppress(KeyboardInterrupt):
+            world.run(lambda: False)
+
+
+if __name__ == "__main__":
+    _world(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else None)
