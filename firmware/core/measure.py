@@ -14,7 +14,7 @@ _FILTER_SHIFT = const(35)
 # 2^14 counts a tick at a 16-bit scale is the largest product that stays within 2^30; no joint moves that fast.
 _COUNTS_MAX = const(16383)
 # 2^15 urad a tick is 32 rad/s at 1 kHz, and leaves room for eight fraction bits.
-_STEP_MAX = const(32767)
+_MOVE_MAX = const(32767)
 
 
 @micropython.viper
@@ -35,9 +35,9 @@ def measure(j: ptr32, count: int):
     moved = scaled >> shift
     j[_COUNT_REMAINDER] = scaled - (moved << shift)
     j[_POSITION] = ((j[_POSITION] ^ s) - s) + moved
-    if moved > _STEP_MAX:
-        moved = int(_STEP_MAX)
-    if moved < 0 - _STEP_MAX:
-        moved = 0 - _STEP_MAX
+    if moved > _MOVE_MAX:
+        moved = int(_MOVE_MAX)
+    if moved < 0 - _MOVE_MAX:
+        moved = 0 - _MOVE_MAX
     speed = (j[_SPEED] ^ s) - s
     j[_SPEED] = speed + (((moved << 8) - speed) >> j[_FILTER_SHIFT])

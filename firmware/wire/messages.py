@@ -72,7 +72,7 @@ def _out_of_range(message: ptr32, ranges: ptr32, count: int) -> int:
     return 0 - 1
 
 
-def fault_in(message: array[int], count: int) -> int:
+def fault_in(message: "array[int]", count: int) -> int:
     """Return -1 if ``message[:count]`` fits protocol.cddl, else the index of a field that does not.
 
     A wrong type or number of fields is told as field 0.

@@ -1,0 +1,77 @@
+"""Fixtures: a cell, its simulated boards in virtual time, and a board or an arm to talk to."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import micropython  # noqa: F401 - gives firmware modules their pointer types under CPython
+from bedside.bridge.arm import Arm
+from bedside.bridge.connect import close, configure, connect
+from bedside.cell import Cell, load_cell
+from bedside.places import BOARDS, FIRMWARE
+from bedside.sim.board import interpreter
+from bedside.sim.world import World
+from lockstep import BoardBench
+
+PSM = BOARDS / "cells" / "psm.toml"
+
+
+@pytest.fixture(scope="session")
+def cell() -> Cell:
+    return load_cell(PSM)
+
+
+@pytest.fixture
+def world(cell: Cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """The arm's simulated boards in virtual time."""
+    monkeypatch.setenv("BEDSIDE_SIM", str(tmp_path))
+    with World(cell, PSM, tmp_path) as world:
+        world.advance(3)
+        yield world
+
+
+@pytest.fixture
+def wrist(world: World, cell: Cell) -> Iterator[BoardBench]:
+    """The wrist board, configured and disabled."""
+    bench = BoardBench(world, cell, "psm1-wrist")
+    bench.configure()
+    yield bench
+    bench.link.port.close()
+
+
+@pytest.fixture
+def told() -> list[str]:
+    """What the arm told its operator."""
+    return []
+
+
+@pytest.fixture
+def arm(world: World, cell: Cell, told: list[str]) -> Iterator[Arm]:
+    """The whole arm over its three boards, configured and disabled."""
+    links = connect(cell)
+    configure(cell, links, cell.arm.command_hz)
+    yield Arm(cell, links, told.append)
+    close(links)
+
+
+@pytest.fixture
+def run_micropython() -> Callable[..., bytes]:
+    """Run a script under MicroPython with the firmware on its path; return what it wrote."""
+
+    def run(script: Path, *arguments: str, data: bytes = b"", heap: str = "2M") -> bytes:
+        done = subprocess.run(
+            [interpreter(), "-X", f"heapsize={heap}", str(script), *arguments],
+            input=data,
+            capture_output=True,
+            env={"MICROPYPATH": f"{FIRMWARE}:{script.parent}:.frozen", "PATH": "/usr/bin:/bin"},
+            timeout=110,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr.decode() + done.stdout.decode()[-500:]
+        return done.stdout
+
+    return run

@@ -1,0 +1,86 @@
+"""A board in virtual time, as a test drives it."""
+
+from __future__ import annotations
+
+from bedside.cell import Cell, Joint
+from bedside.link import schema
+from bedside.link.board import BoardLink
+from bedside.link.messages import OFF, RUN, Event, Feedback
+from bedside.link.port import SerialPort
+from bedside.link.scale import board_message, joint_message
+from bedside.sim.plant import Plant
+from bedside.sim.world import World
+
+
+class BoardBench:
+    """One board of a world, with the time under the test's hand: nothing passes but in ``tick``."""
+
+    def __init__(self, world: World, cell: Cell, name: str) -> None:
+        self.world = world
+        self.cell = cell
+        self.joints: list[Joint] = [joint for _, joint in cell.joints_of(name)]
+        self.plants: list[Plant] = [world.plants[joint.name] for joint in self.joints]
+        self.link = BoardLink(SerialPort(f"sim:{name}", 1_000_000), f"board '{name}'")
+        self.link.identify()
+        self.operator_seq = 0
+        self.events: list[Event] = []
+
+    def configure(self) -> None:
+        for joint in self.joints:
+            self.link.ask(joint_message(joint, self.world.tick_hz))
+        self.link.ask(board_message(self.cell.arm, self.cell.arm.command_hz))
+
+    def talk(self, message: list[int]) -> Feedback:
+        """Send a message and return its feedback; events are collected in ``events``."""
+        return self.exchange(self.link.send(message))
+
+    def exchange(self, seq: int) -> Feedback:
+        while True:
+            for answer in self.link._wait(float("inf")):
+                if isinstance(answer, Event):
+                    self.events.append(answer)
+                elif isinstance(answer, Feedback) and answer.link_seq == seq:
+                    return answer
+
+    def tick(self, ticks: int = 1) -> Feedback:
+        """Let ``ticks`` pass, then return the state, by a keep-alive that feeds no operator clock."""
+        self.world.advance(ticks)
+        return self.talk([schema.KEEP_ALIVE, 0])
+
+    def command(self, positions: list[float], velocities: list[float]) -> Feedback:
+        """Send the next command, in rad and rad/s."""
+        self.operator_seq += 1
+        setpoints = [round(1e6 * x) for pair in zip(positions, velocities, strict=True) for x in pair]
+        return self.talk([schema.COMMAND, 0, self.operator_seq, *setpoints])
+
+    def state_command(self, command: int) -> Feedback:
+        return self.talk([schema.STATE_COMMAND, 0, self.operator_seq, command])
+
+    def enable(self) -> Feedback:
+        """Enable and hold with commands until the brakes are open."""
+        self.state_command(schema.ENABLE)
+        here = [position / 1e6 for position in self.tick().positions]
+        while (feedback := self.tick()).phase != RUN:
+            self.command(here, [0.0] * len(here))
+        return feedback
+
+    def sweep(self, commands: int, speeds: list[float]) -> Feedback:
+        """Stream ``commands`` at the command rate that accelerate smoothly to ``speeds`` (rad/s); return the last answer."""
+        period = round(self.world.tick_hz / self.cell.arm.command_hz)
+        dt = period / self.world.tick_hz
+        at = [f / 1e6 for f in self.tick().positions]
+        answer = self.tick()
+        for k in range(commands):
+            share = min(1.0, (k + 1) / 20)
+            velocities = [speed * share for speed in speeds]
+            at = [p + v * dt for p, v in zip(at, velocities, strict=True)]
+            answer = self.command(at, velocities)
+            self.world.advance(period)
+        return answer
+
+    def until_off(self, limit: int = 3000) -> Feedback:
+        for _ in range(limit):
+            feedback = self.tick()
+            if feedback.phase == OFF:
+                return feedback
+        raise AssertionError(f"still on after {limit} ticks: {feedback}")

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from array import array
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bedside.link import frames as host
+from wire import cbor, frames
+
+INT32 = st.integers(-(2**31), 2**31 - 1)
+
+
+def board_frame(items: list[int]) -> bytes:
+    out, framed = bytearray(frames.FRAME_MAX + 2), bytearray(frames.FRAME_MAX + 2)
+    n = frames.frame(out, cbor.encode(array("i", items), len(items), out), framed)
+    return bytes(framed[:n])
+
+
+@given(st.lists(INT32, min_size=1, max_size=48))
+def test_both_sides_write_the_same_bytes(items: list[int]) -> None:
+    assert board_frame(items) == host.encode(items)
+
+
+@given(st.lists(INT32, min_size=1, max_size=48))
+def test_the_board_reads_what_the_host_writes(items: list[int]) -> None:
+    block = host.encode(items)[:-1]
+    payload, out = bytearray(frames.FRAME_MAX), array("i", [0] * cbor.ITEMS_MAX)
+    n = frames.unframe(block, 0, len(block), payload)
+    assert cbor.decode(payload, n, out) == len(items)
+    assert list(out[: len(items)]) == items
+
+
+@given(st.lists(st.lists(INT32, min_size=1, max_size=5), max_size=6), st.integers(1, 9))
+def test_the_host_reads_a_stream_in_any_pieces(messages: list[list[int]], size: int) -> None:
+    stream = b"".join(map(board_frame, messages))
+    decoder = host.Decoder()
+    pieces = [stream[at : at + size] for at in range(0, len(stream), size)]
+    assert [message for piece in pieces for message in decoder.feed(piece)] == messages
+    assert decoder.bad == 0
+
+
+@given(st.binary(max_size=300))
+def test_junk_between_frames_costs_at_most_one_message(junk: bytes) -> None:
+    decoder = host.Decoder()
+    came = list(decoder.feed(board_frame([5, 1]) + junk + b"\0" + board_frame([5, 2])))
+    assert came[0] == [5, 1]
+    assert came[-1] == [5, 2]
+
+
+@given(st.lists(INT32, min_size=1, max_size=20), st.data())
+def test_a_flipped_bit_is_noticed(items: list[int], data: st.DataObject) -> None:
+    block = bytearray(board_frame(items)[:-1])
+    at = data.draw(st.integers(0, len(block) - 1))
+    block[at] ^= 1 << data.draw(st.integers(0, 7))
+    payload = bytearray(frames.FRAME_MAX)
+    assert frames.unframe(block, 0, len(block), payload) < 0
+
+
+def test_a_line_that_babbles_without_end_does_not_fill_the_memory() -> None:
+    decoder = host.Decoder()
+    for _ in range(1000):
+        assert list(decoder.feed(b"\x55" * 100)) == []
+    assert len(decoder._rest) <= host.FRAME_MAX
+    assert decoder.bad
