@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from bedside.cell import Cell, Joint
 from bedside.link import schema
 from bedside.link.board import BoardLink
@@ -10,6 +12,9 @@ from bedside.link.port import SerialPort
 from bedside.link.scale import board_message, joint_message
 from bedside.sim.plant import Plant
 from bedside.sim.world import World
+
+# Only a dead board takes this long, however busy the machine.
+ANSWER_S = 20.0
 
 
 class BoardBench:
@@ -35,12 +40,14 @@ class BoardBench:
         return self.exchange(self.link.send(message))
 
     def exchange(self, seq: int) -> Feedback:
-        while True:
-            for answer in self.link._wait(float("inf")):
+        deadline = time.monotonic() + ANSWER_S
+        while time.monotonic() < deadline:
+            for answer in self.link.wait(deadline):
                 if isinstance(answer, Event):
                     self.events.append(answer)
                 elif isinstance(answer, Feedback) and answer.link_seq == seq:
                     return answer
+        raise AssertionError("the board does not answer")
 
     def tick(self, ticks: int = 1) -> Feedback:
         """Let ``ticks`` pass, then return the state, by a keep-alive that feeds no operator clock."""
@@ -60,9 +67,12 @@ class BoardBench:
         """Enable and hold with commands until the brakes are open."""
         self.state_command(schema.ENABLE)
         here = [position / 1e6 for position in self.tick().positions]
-        while (feedback := self.tick()).phase != RUN:
+        for _ in range(200):
+            feedback = self.tick()
+            if feedback.phase == RUN:
+                return feedback
             self.command(here, [0.0] * len(here))
-        return feedback
+        raise AssertionError(f"does not run: {feedback} {self.events}")
 
     def sweep(self, commands: int, speeds: list[float]) -> Feedback:
         """Stream ``commands`` at the command rate that accelerate smoothly to ``speeds`` (rad/s); return the last answer."""

@@ -51,6 +51,9 @@ def configure(joint: "array[int]", message: "array[int]", tick_hz: int, count: i
     joint[L.COUNT] = count
     joint[L.COUNT_REMAINDER] = (count * message[_COUNT_SCALE]) - (position << message[_COUNT_SHIFT])
     joint[L.POSITION] = position
+    # Enabling may follow before the next tick, and must find the setpoint where the joint is.
+    joint[L.SETPOINT] = position
+    joint[L.SETPOINT_FRACTION] = 0
     joint[L.SPEED] = 0
     joint[L.CONFIGURED] = 1
     return 0

@@ -67,6 +67,10 @@ class Arm:
         """Whether no board that answers has torque."""
         return all(f is None or f.phase == OFF or lost for f, lost in zip(self._latest, self._lost, strict=True))
 
+    def is_answered(self, board: int) -> bool:
+        """Return whether ``board`` has answered what it was sent last."""
+        return self._awaited[board] == 0
+
     @property
     def is_complete(self) -> bool:
         """Whether every board has answered what was sent last."""

@@ -53,7 +53,7 @@ class BoardLink:
             deadline = time.monotonic() + ANSWER_S
             while True:
                 try:
-                    for message in self._wait(deadline):
+                    for message in self.wait(deadline):
                         if isinstance(message, Identity) and message.link_seq == seq:
                             return self._same_schema(message)
                 except LinkError as error:
@@ -72,7 +72,7 @@ class BoardLink:
         deadline = time.monotonic() + ANSWER_S
         refusal: Event | None = None
         while time.monotonic() < deadline:
-            for answer in self._wait(deadline):
+            for answer in self.wait(deadline):
                 if isinstance(answer, Event) and answer.code >= causes.FIRST_REFUSAL:
                     refusal = answer
                 elif isinstance(answer, Feedback) and answer.link_seq == seq:
@@ -81,9 +81,14 @@ class BoardLink:
                     return answer
         raise LinkError(f"{self.label}: no answer on port {self.port.name}; check power and cable")
 
-    def _wait(self, deadline: float) -> list[Message]:
-        select.select([self.port.fd], [], [], max(0.0, deadline - time.monotonic()))
+    def wait(self, deadline: float) -> list[Message]:
+        """Return what comes before ``deadline`` (monotonic seconds), perhaps nothing."""
+        self.wait_readable(max(0.0, deadline - time.monotonic()))
         return list(self.receive())
+
+    def wait_readable(self, seconds: float) -> None:
+        """Wait until something has come, ``seconds`` at most."""
+        select.select([self.port.fd], [], [], seconds)
 
     def _same_schema(self, identity: Identity) -> Identity:
         if identity.schema != SCHEMA:

@@ -1,0 +1,181 @@
+"""The arm in virtual time: real boards, the bridge's own code, no network."""
+
+from __future__ import annotations
+
+import pytest
+
+from bedside.bridge.arm import Arm
+from bedside.cell import Cell
+from bedside.errors import SurgeonError
+from bedside.link.messages import DISABLED, ENABLED, FAULT, OFF, RAMP, RUN
+from bedside.sim.world import World
+from bedside.surgeon.protocol import ServoJp
+
+
+class Operator:
+    """Drives an arm in virtual time: a cycle a millisecond, a command every five."""
+
+    def __init__(self, arm: Arm, world: World) -> None:
+        self.arm = arm
+        self.world = world
+        self.seq = 1
+        self.now = 0
+        self.deaf: set[int] = set()
+
+    def serve(self, cycles: int) -> None:
+        for _ in range(cycles):
+            self.world.advance(1)
+            self.now += 1_000_000
+            self.arm.cycle(self.now)
+            self.listen()
+
+    def listen(self) -> None:
+        for board, link in enumerate(self.arm.links):
+            if board in self.arm.gone or board in self.deaf:
+                continue
+            while not self.arm.is_answered(board) and board not in self.arm.gone:
+                link.wait_readable(1.0)
+                self.arm.receive(board, self.now)
+
+    def enable(self) -> None:
+        self.serve(1)
+        self.arm.enable(self.seq, 200.0)
+        self.serve(2)
+        while any(board[2] != RUN for board in self.arm.feedback(0).boards):
+            self.command(self.arm.feedback(0).setpoint, [0.0] * 7)
+
+    def command(self, position: list[float], velocity: list[float]) -> None:
+        self.seq += 1
+        self.arm.command(ServoJp(0, self.seq, position, velocity), self.now)
+        self.listen()
+        self.serve(5)
+
+    def move(self, commands: int) -> None:
+        at = self.arm.feedback(0).setpoint
+        for k in range(commands):
+            speed = 0.3 * min(1.0, k / 20)
+            at = [x + speed * 0.005 * (0.1 if i == 2 else 1.0) for i, x in enumerate(at)]
+            self.command(at, [speed * (0.1 if i == 2 else 1.0) for i in range(7)])
+
+
+@pytest.fixture
+def operator(arm: Arm, world: World) -> Operator:
+    return Operator(arm, world)
+
+
+def test_a_command_reaches_every_joint(operator: Operator) -> None:
+    operator.enable()
+    begun = operator.arm.feedback(0).position
+    operator.move(100)
+    now = operator.arm.feedback(0)
+    assert now.state == ENABLED
+    moved = [b - a for a, b in zip(begun, now.position, strict=True)]
+    assert all(abs(distance - (0.0135 if i == 2 else 0.135)) < 0.02 for i, distance in enumerate(moved)), moved
+    assert now.seq == operator.seq
+    assert operator.arm.missed_cycles == 0
+
+
+def test_a_stop_on_one_board_stops_the_others(operator: Operator, world: World) -> None:
+    operator.enable()
+    operator.move(40)
+    # The wrist alone hears nothing newer, so its own clock stops it.
+    world.plants["wrist_yaw"].load.end_stops = (world.plants["wrist_yaw"].position - 0.5,) * 2
+    operator.move(1)
+    for _ in range(60):
+        operator.serve(1)
+        if operator.arm.feedback(0).boards[2][2] >= RAMP:
+            break
+    stopped_at = world.ticks
+    while any(board[2] == RUN for board in operator.arm.feedback(0).boards):
+        operator.serve(1)
+    assert world.ticks - stopped_at <= 10
+
+
+def test_a_silent_board_stops_the_others_and_is_reported(operator: Operator, world: World, told: list[str]) -> None:
+    operator.enable()
+    operator.move(20)
+    world.boards[1].kill()
+    operator.deaf.add(1)
+    for _ in range(110):
+        operator.serve(1)
+    assert operator.arm.state == FAULT
+    assert any("board 'psm1-slide': no answer for 100 ms" in line for line in told)
+    operator.serve(600)
+    states = operator.arm.feedback(0).boards
+    assert states[0][2] == states[2][2] == OFF
+
+
+def test_a_restarted_board_stays_off_until_the_arm_is_enabled_again(operator: Operator, world: World, told: list[str]) -> None:
+    operator.enable()
+    operator.move(20)
+    world.boards[1].kill()
+    world.boards[1].start()
+    world.advance(3)
+    operator.serve(700)
+    assert any("psm1-slide': it has restarted" in line for line in told)
+    assert operator.arm.is_off
+    places = [plant.position for plant in world.plants.values()]
+    with pytest.raises(SurgeonError, match="not enabled"):
+        operator.command(operator.arm.feedback(0).setpoint, [0.0] * 7)
+    operator.serve(50)
+    assert [plant.position for plant in world.plants.values()] == places
+    operator.arm.disable()
+    operator.serve(3)
+    assert operator.arm.state == DISABLED
+    operator.enable()
+    assert operator.arm.state == ENABLED
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"position": [0.0] * 6, "velocity": [0.0] * 6}, "6 joints; this arm has 7"),
+        ({"position": [9.0] * 7}, "joint 'outer_yaw': position 9 rad is outside -1.6 to 1.6"),
+        ({"velocity": [4.0] * 7}, "joint 'outer_yaw': velocity 4 rad/s is above 3"),
+        ({"position": [0.3, 0.0, 0.12, 0.0, 0.0, 0.0, 0.0]}, "a step of 0.3 rad is above 0.2"),
+        ({"seq": 2}, "command 2 is not newer than"),
+    ],
+)
+def test_a_bad_command_is_refused_and_moves_nothing(operator: Operator, change: dict[str, object], why: str) -> None:
+    operator.enable()
+    here = operator.arm.feedback(0).setpoint
+    operator.command(here, [0.0] * 7)
+    good = {"session": 0, "seq": operator.seq + 1, "position": here, "velocity": [0.0] * 7}
+    with pytest.raises(SurgeonError) as refused:
+        operator.arm.command(ServoJp(**{**good, **change}), operator.now)  # type: ignore[arg-type]
+    assert why in str(refused.value)
+    before = operator.arm.feedback(0).setpoint
+    operator.serve(4)
+    assert operator.arm.feedback(0).setpoint == before
+
+
+def test_a_lost_port_stops_the_rest(operator: Operator, world: World) -> None:
+    operator.enable()
+    operator.move(20)
+    world.boards[2].close()
+    world.boards.pop(2)
+    operator.serve(700)
+    assert operator.arm.failure is not None
+    assert "port sim:psm1-wrist: disappeared" in str(operator.arm.failure)
+    assert operator.arm.is_off
+    with pytest.raises(SurgeonError, match="disappeared"):
+        operator.arm.enable(999, 200.0)
+
+
+def test_a_restart_of_the_bridge_moves_nothing(operator: Operator, world: World, cell: Cell) -> None:
+    operator.enable()
+    operator.move(40)
+    world.advance(500)  # the old bridge is dead; each board has stopped itself
+    places = [plant.position for plant in world.plants.values()]
+    for link in operator.arm.links:
+        link.identify()
+    restarted = Operator(Arm(cell, operator.arm.links, lambda _: None), world)
+    restarted.seq = operator.seq
+    restarted.serve(50)
+    assert restarted.arm.state == FAULT
+    with pytest.raises(SurgeonError, match="not enabled"):
+        restarted.command([0.0] * 7, [0.0] * 7)
+    with pytest.raises(SurgeonError, match="FAULT; find the cause"):
+        restarted.arm.enable(restarted.seq, 200.0)
+    restarted.serve(50)
+    assert [plant.position for plant in world.plants.values()] == places

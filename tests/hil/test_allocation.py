@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+TICKS = 100_000
+
+
+def test_nothing_is_allocated_in_100_000_ticks_with_traffic(run_micropython: Callable[..., bytes]) -> None:
+    """``heap_lock`` makes any allocation raise MemoryError, which ends the script with an error."""
+    told = run_micropython(Path(__file__).parent / "allocation.py", str(TICKS), heap="192K")
+    ticks, answers, refused, setpoint = map(int, told.split())
+    assert ticks == TICKS + 200
+    assert answers > TICKS, "every tick had traffic"
+    assert refused > TICKS / 20, "refusals were among it"
+    assert setpoint != 0, "the joint moved"
