@@ -1,0 +1,176 @@
+"""The real processes in real time: what a person can do to them at the worst moment."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bedside.bridge.connect import close, connect
+from bedside.cell import Cell, load_cell
+from bedside.link import schema
+from bedside.link.messages import DISABLED, FAULT, OFF
+from bedside.sim.world import World
+from conftest import PSM
+
+# Frames under way when a process dies, and the reading of the clock from another thread.
+SLACK_TICKS = 15
+
+
+class Site:
+    """An arm in real time: its world in a thread of this process, bridge and console in processes of their own."""
+
+    def __init__(self, directory: Path, port: int) -> None:
+        self.directory = directory
+        self.cell_path = directory / "cell.toml"
+        text = PSM.read_text().replace("127.0.0.1:36010", f"127.0.0.1:{port}")
+        self.cell_path.write_text(text.replace("../plants", str(PSM.parent.parent / "plants")))
+        self.cell: Cell = load_cell(self.cell_path)
+        self.processes: list[subprocess.Popen[str]] = []
+        self._over = threading.Event()
+        self.world = World(self.cell, self.cell_path, directory)
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        with self.world:
+            self.world.run(self._over.is_set)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "bedside.cli", arguments[0], str(self.cell_path), *arguments[1:]]
+        process = subprocess.Popen(
+            command,
+            env={**os.environ, "BEDSIDE_SIM": str(self.directory)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.processes.append(process)
+        return process
+
+    def until(self, done: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
+        deadline = time.monotonic() + seconds
+        while not done():
+            time.sleep(0.002)
+            assert time.monotonic() < deadline, f"{what}: {[plant.velocity for plant in self.world.plants.values()]}"
+
+    def speed(self) -> float:
+        """The largest speed of a joint, as a share of its limit, by its plant."""
+        joints = self.cell.joint
+        return max(abs(self.world.plants[joint.name].velocity) / joint.limits.velocity for joint in joints)
+
+    def moving(self) -> tuple[subprocess.Popen[str], subprocess.Popen[str]]:
+        """Start bridge and console, and return them when the arm moves well."""
+        self.until(lambda: self.world.ticks > 10, "boards up")
+        bridge = self.start("bridge")
+        assert bridge.stdout
+        assert "listening on" in bridge.stdout.readline()
+        for _ in range(4):
+            drive = self.start("drive", "--seconds", "30")
+            self.until(lambda: self.speed() > 0.1 or drive.poll() is not None, "moving")
+            if drive.poll() is None:
+                return bridge, drive
+            # This machine stalled for longer than the operator timeout, and the arm stopped, as it should.
+            self.start("drive", "--clear").wait(20)
+        raise AssertionError("this machine does not keep an arm moving for a second")
+
+    def close(self) -> None:
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+            if process.stdout:
+                process.stdout.close()
+        self._over.set()
+        self._thread.join()
+
+    def states(self) -> list[tuple[int, int]]:
+        """State and phase of each board, asked directly."""
+        links = connect(self.cell)
+        answers = [link.ask([schema.KEEP_ALIVE, 0]) for link in links]
+        close(links)
+        return [(answer.state, answer.phase) for answer in answers]
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Site]:
+    monkeypatch.setenv("BEDSIDE_SIM", str(tmp_path))
+    site = Site(tmp_path, 36100 + os.getpid() % 1000)
+    yield site
+    site.close()
+
+
+def test_kill_9_of_the_bridge_stops_every_joint_within_its_limits(site: Site) -> None:
+    bridge, _ = site.moving()
+    world = site.world
+    joints = site.cell.joint
+    speeds = [abs(world.plants[joint.name].velocity) for joint in joints]
+    bridge.send_signal(signal.SIGKILL)
+    killed_at = world.ticks
+    places = [world.plants[joint.name].position for joint in joints]
+    site.until(lambda: site.speed() < 0.002, "standstill", 10)
+    ramp_ms = max(v / joint.limits.stop_deceleration for v, joint in zip(speeds, joints, strict=True)) * 1000
+    timeout_ms = site.cell.arm.operator_timeout_ms
+    assert world.ticks - killed_at <= timeout_ms + 1 + ramp_ms + 20 + SLACK_TICKS
+    for joint, place, speed in zip(joints, places, speeds, strict=True):
+        travel = abs(world.plants[joint.name].position - place)
+        reaction_s = (timeout_ms + 1 + SLACK_TICKS) / 1000
+        assert travel <= 1.1 * (1.5 * speed * reaction_s + speed**2 / 2 / joint.limits.stop_deceleration) + 0.002
+    site.until(lambda: all(plant.brake_closed and not plant.current for plant in world.plants.values()), "braked", 10)
+    assert site.states() == [(FAULT, OFF)] * 3
+
+
+def test_a_bridge_started_again_moves_nothing(site: Site) -> None:
+    bridge, drive = site.moving()
+    bridge.kill()
+    site.until(lambda: all(plant.brake_closed for plant in site.world.plants.values()), "braked")
+    drive.wait(10)
+    places = [plant.position for plant in site.world.plants.values()]
+    again = site.start("bridge")
+    assert again.stdout
+    assert "listening on" in again.stdout.readline()
+    refused = site.start("drive", "--seconds", "2")
+    assert refused.wait(20) == 1
+    assert refused.stdout
+    assert "clear it with 'bedside drive --clear'" in refused.stdout.read()
+    assert [plant.position for plant in site.world.plants.values()] == places
+
+
+def test_ctrl_c_on_the_bridge_stops_the_arm_and_leaves_quietly(site: Site) -> None:
+    bridge, drive = site.moving()
+    bridge.send_signal(signal.SIGINT)
+    out, _ = bridge.communicate(timeout=20)
+    assert bridge.returncode == 0
+    assert "Traceback" not in out
+    assert site.states() == [(DISABLED, OFF)] * 3
+    assert drive.wait(20) == 1
+    assert drive.stdout
+    assert "Traceback" not in drive.stdout.read()
+
+
+def test_ctrl_c_on_the_console_stops_the_arm_and_leaves_quietly(site: Site) -> None:
+    bridge, drive = site.moving()
+    drive.send_signal(signal.SIGINT)
+    out, _ = drive.communicate(timeout=20)
+    assert drive.returncode == 130
+    assert "Traceback" not in out
+    bridge.send_signal(signal.SIGINT)
+    bridge.communicate(timeout=20)
+    assert site.states() == [(DISABLED, OFF)] * 3
+
+
+def test_a_second_bridge_is_refused(site: Site) -> None:
+    site.moving()
+    second = site.start("bridge")
+    out, _ = second.communicate(timeout=20)
+    assert second.returncode == 1
+    assert "is another bridge running?" in out
+    assert site.speed() > 0

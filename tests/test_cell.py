@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bedside.cell import load_cell
+from bedside.errors import CellError
+from bedside.link.scale import joint_message
+from bedside.places import BOARDS
+
+PSM = (BOARDS / "cells" / "psm.toml").read_text()
+
+
+@pytest.mark.parametrize("path", sorted((BOARDS / "cells").glob("*.toml")), ids=lambda path: path.stem)
+def test_the_cells_that_ship_are_valid(path: Path) -> None:
+    load_cell(path)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "message"),
+    [
+        ("operator_timout_ms = 30", "operator_timeout_ms = 30", "unknown key 'arm.operator_timout_ms' = 30: did you mean"),
+        ("velocty = 3.0", "velocity = 3.0", "unknown key 'joint[outer_yaw].limits.velocty' = 3.0: did you mean 'velocity'?"),
+        ("velocity = 300.0", "velocity = 3.0", "key 'joint[outer_yaw].limits.velocity' = 300.0: expected `float` <= 30"),
+        ('velocity = "fast"', "velocity = 3.0", "key 'joint[outer_yaw].limits.velocity' = 'fast'"),
+        ("operator_timeout_ms = 0", "operator_timeout_ms = 30", "key 'arm.operator_timeout_ms' = 0: expected `float` >= 5"),
+        ("operator_timeout_ms = 8", "operator_timeout_ms = 30", "command rate 200 Hz: allowed are 250 to 2000 Hz"),
+        ('unit = "mm"', 'unit = "m"', "key 'joint[insertion].unit' = 'mm'"),
+        ("position = [0.0, 240.0]", "position = [0.0, 0.24]", "were these millimetres?"),
+        ("position = [-90, 90]", "position = [-1.6, 1.6]", "were these degrees?"),
+        ("position = [1.6, -1.6]", "position = [-1.6, 1.6]", "the lower limit must be below the upper one"),
+        ("kp = 1e9", "kp = 34.3", "key 'joint[outer_yaw].gains.kp' = 1000000000.0: expected `float` <= 100000"),
+        ("channel = 5", "channel = 1", "channel = 5: board 'psm1-base' has channels 0 to 3"),
+        ("channel = 0", "channel = 1", "channel 'psm1-base channel 0' is used twice"),
+        ('board = "psm1-bse"', 'board = "psm1-base"', "no such board; there are: psm1-base, psm1-slide, psm1-wrist"),
+        ('type = "simm"', 'type = "sim"', "board type 'simm' is not known; the files in boards/ are: sim"),
+        ("counts_per_unit = 0", "counts_per_unit = 125000", "counts_per_unit = 0: must not be zero"),
+        ("= = 3", "cycle_hz = 250", "not valid TOML"),
+    ],
+)
+def test_a_mistake_is_named_with_key_value_and_what_is_allowed(
+    tmp_path: Path, wrong: str, right: str, message: str
+) -> None:
+    assert right in PSM
+    path = tmp_path / "cell.toml"
+    path.write_text(PSM.replace(right, wrong, 1))
+    with pytest.raises(CellError) as refused:
+        load_cell(path)
+    assert str(refused.value).startswith(f"{path}: ")
+    assert message in str(refused.value)
+
+
+def test_a_missing_key_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "cell.toml"
+    path.write_text(re.sub(r"^encoder = .*$", "", PSM, count=1, flags=re.MULTILINE))
+    with pytest.raises(CellError, match=r"key 'joint\[outer_yaw\]': object missing required field `encoder`"):
+        load_cell(path)
+
+
+def test_a_gain_that_the_board_cannot_hold_is_refused_by_name() -> None:
+    cell = load_cell(BOARDS / "cells" / "psm.toml")
+    joint_message(cell.joint[0], 1000)
+    cell.joint[0].gains.kd = 99_999.0
+    with pytest.raises(CellError, match=r"joint\[outer_yaw\]\.gains\.kd"):
+        joint_message(cell.joint[0], 500)
