@@ -3,20 +3,27 @@
 from array import array
 
 import micropython
+from micropython import const
+
 from core import layout as L
 from core.configure import configure
+from core.joint import tick_joint
 from core.limits import post, refusal
-from core.measure import measure
-from core.pid import control
-from core.profile import advance, plan, rest
+from core.profile import plan
 from core.report import report, report_joint
-from core.stops import step, watch_following
+from core.stops import step, stop_following
 from ports import BYTES, TICK
 from wire import cbor, frames
 from wire import messages as M
 from wire.text import array_of
 
 VERSION = "0.1.0"
+
+_NEW_COMMAND = const(7)
+_COMMAND_PERIOD = const(8)
+_MOVING = const(21)
+_FOLLOW = const(1)
+_NOT_FOLLOWING = const(2)
 
 # Four whole frames: what can pile up in two ticks at 1 Mbit/s.
 _RECEIVE_SIZE = 4 * frames.FRAME_MAX
@@ -69,23 +76,21 @@ class Board:
     @micropython.native
     def _move(self, mode: int) -> None:
         board = self.board
-        new = mode == L.FOLLOW and board[L.NEW_COMMAND]
+        port = self.port
+        if mode == _FOLLOW and board[_NEW_COMMAND]:
+            board[_NEW_COMMAND] = 0
+            period = board[_COMMAND_PERIOD]
+            for joint in self.joints:
+                plan(joint, period)
         moving = 0
         channel = 0
         for joint in self.joints:
-            measure(joint, self.port.count(channel))
-            if mode == L.REST:
-                rest(joint)
-            else:
-                if new:
-                    plan(joint, board[L.COMMAND_PERIOD])
-                moving += advance(joint, mode)
-                control(joint)
-                watch_following(board, joint, channel)
+            result = tick_joint(joint, port.count(channel), mode)
+            if result & _NOT_FOLLOWING:
+                stop_following(board, joint, channel)
+            moving |= result
             channel += 1
-        if new:
-            board[L.NEW_COMMAND] = 0
-        board[L.MOVING] = moving
+        board[_MOVING] = moving & 1
 
     @micropython.native
     def _actuate(self) -> None:

@@ -4,6 +4,7 @@ import json
 import sys
 
 import micropython
+
 from executive import Board
 from ports.sim import Port
 

@@ -6,9 +6,9 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import micropython  # noqa: F401 - gives firmware modules their pointer types under CPython
 import pytest
 
-import micropython  # noqa: F401 - gives firmware modules their pointer types under CPython
 from bedside.bridge.arm import Arm
 from bedside.bridge.connect import close, configure, connect
 from bedside.cell import Cell, load_cell

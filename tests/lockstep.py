@@ -75,7 +75,7 @@ class BoardBench:
         raise AssertionError(f"does not run: {feedback} {self.events}")
 
     def sweep(self, commands: int, speeds: list[float]) -> Feedback:
-        """Stream ``commands`` at the command rate that accelerate smoothly to ``speeds`` (rad/s); return the last answer."""
+        """Stream ``commands`` that accelerate smoothly to ``speeds`` (rad/s); return the last answer."""
         period = round(self.world.tick_hz / self.cell.arm.command_hz)
         dt = period / self.world.tick_hz
         at = [f / 1e6 for f in self.tick().positions]

@@ -21,11 +21,27 @@ def test_the_cells_that_ship_are_valid(path: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "right", "message"),
     [
-        ("operator_timout_ms = 30", "operator_timeout_ms = 30", "unknown key 'arm.operator_timout_ms' = 30: did you mean"),
-        ("velocty = 3.0", "velocity = 3.0", "unknown key 'joint[outer_yaw].limits.velocty' = 3.0: did you mean 'velocity'?"),
-        ("velocity = 300.0", "velocity = 3.0", "key 'joint[outer_yaw].limits.velocity' = 300.0: expected `float` <= 30"),
+        (
+            "operator_timout_ms = 30",
+            "operator_timeout_ms = 30",
+            "unknown key 'arm.operator_timout_ms' = 30: did you mean",
+        ),
+        (
+            "velocty = 3.0",
+            "velocity = 3.0",
+            "unknown key 'joint[outer_yaw].limits.velocty' = 3.0: did you mean 'velocity'?",
+        ),
+        (
+            "velocity = 300.0",
+            "velocity = 3.0",
+            "key 'joint[outer_yaw].limits.velocity' = 300.0: expected `float` <= 30",
+        ),
         ('velocity = "fast"', "velocity = 3.0", "key 'joint[outer_yaw].limits.velocity' = 'fast'"),
-        ("operator_timeout_ms = 0", "operator_timeout_ms = 30", "key 'arm.operator_timeout_ms' = 0: expected `float` >= 5"),
+        (
+            "operator_timeout_ms = 0",
+            "operator_timeout_ms = 30",
+            "key 'arm.operator_timeout_ms' = 0: expected `float` >= 5",
+        ),
         ("operator_timeout_ms = 8", "operator_timeout_ms = 30", "command rate 200 Hz: allowed are 250 to 2000 Hz"),
         ('unit = "mm"', 'unit = "m"', "key 'joint[insertion].unit' = 'mm'"),
         ("position = [0.0, 240.0]", "position = [0.0, 0.24]", "were these millimetres?"),

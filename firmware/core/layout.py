@@ -104,6 +104,10 @@ REST = 0
 FOLLOW = 1
 SLOW = 2
 
+# ---- what a joint's tick returns
+JOINT_MOVING = 1
+NOT_FOLLOWING = 2
+
 # ---- flags of a joint
 FLAG_BRAKE_CLOSED = 1
 FLAG_DRIVE_ON = 2

@@ -1,10 +1,10 @@
-"""The setpoint of a joint: smooth motion at tick rate from commands that come more slowly, and its slowing down.
+"""Where the setpoint of a joint goes: smooth motion at tick rate from commands that come more slowly.
 
 A command (position p, speed v) is reached one command period after it arrives, on the cubic through the present
-setpoint and its speed. The cubic is computed anew in each tick from what remains of it, so rounding does not add up
-and a new command may come at any time. With ``e`` left to go, ``r`` ticks left, ``u`` the setpoint's speed and ``w``
-the speed at the end, the acceleration of this tick is ``(6 (e - r u) / (r + 1) - 2 (w - u)) / r``: the exact discrete
-form, found by summing a linear acceleration over ``r`` ticks.
+setpoint and its speed. ``core/joint.py`` computes it anew in each tick from what remains of it, so rounding does not
+add up and a new command may come at any time. With ``e`` left to go, ``r`` ticks left, ``u`` the setpoint's speed and
+``w`` the speed at the end, the acceleration of this tick is ``(6 (e - r u) / (r + 1) - 2 (w - u)) / r``: the exact
+discrete form, found by summing a linear acceleration over ``r`` ticks.
 
 Where the cubic would break the joint's limits the horizon is doubled, aiming at where the command will have moved to
 by then, until it fits; so catching up after a gap is as smooth as the rest and does not overshoot.
@@ -13,47 +13,25 @@ by then, until it fits; so catching up after a gap is as smooth as the rest and 
 import micropython
 from micropython import const
 
-_POSITION = const(2)
 _SETPOINT = const(4)
 _SETPOINT_FRACTION = const(5)
 _SETPOINT_SPEED = const(6)
 _TARGET = const(7)
 _TARGET_SPEED = const(8)
 _REMAINING = const(9)
-_INTEGRAL = const(10)
-_OUTPUT = const(11)
-_FLAGS = const(12)
 _COMMAND = const(13)
 _COMMAND_SPEED = const(14)
 _POSITION_MIN = const(16)
 _POSITION_MAX = const(17)
 _SPEED_MAX = const(18)
 _ACCELERATION = const(19)
-_STOP_DECELERATION = const(20)
 
-_SLOW = const(2)
-_FLAG_SPEED_LIMITED = const(8)
-_FLAG_ACCELERATION_LIMITED = const(16)
-_FLAG_POSITION_LIMITED = const(32)
-_FLAG_SLOWING = const(64)
 
 # 2^20 urad in Q8 is 2^28, and six times that still fits 31 bits.
 _DISTANCE_MAX = const(1048576)
 _Q8_MAX = const(268435456)
 # The longest plan: at the largest Q8 speed (2^21) it keeps speed times ticks below 2^29.
 _HORIZON_MAX = const(256)
-
-
-@micropython.viper
-def rest(j: ptr32):
-    """No torque: the setpoint stays on the measured position, so that nothing jumps when the joint is enabled."""
-    j[_SETPOINT] = j[_POSITION]
-    j[_SETPOINT_FRACTION] = 0
-    j[_SETPOINT_SPEED] = 0
-    j[_REMAINING] = 0
-    j[_INTEGRAL] = 0
-    j[_OUTPUT] = 0
-    j[_FLAGS] = 0
 
 
 @micropython.viper
@@ -104,89 +82,3 @@ def plan(j: ptr32, period: int):
     j[_TARGET] = target
     j[_TARGET_SPEED] = end_speed
     j[_REMAINING] = horizon
-
-
-@micropython.viper
-def advance(j: ptr32, mode: int) -> int:
-    """Move the setpoint by one tick, FOLLOW the plan or SLOW down; return 1 while it has speed.
-
-    Sets the flags that tell which limit held the setpoint back. SLOW uses STOP_DECELERATION.
-    """
-    s = 1 << 31
-    setpoint = (j[_SETPOINT] ^ s) - s
-    fraction = j[_SETPOINT_FRACTION]
-    speed = (j[_SETPOINT_SPEED] ^ s) - s
-    limit = j[_ACCELERATION]
-    low = (j[_POSITION_MIN] ^ s) - s
-    high = (j[_POSITION_MAX] ^ s) - s
-    remaining = j[_REMAINING]
-    flags = 0
-    change = 0
-    if mode == _SLOW:
-        flags = int(_FLAG_SLOWING)
-        limit = j[_STOP_DECELERATION]
-        j[_REMAINING] = 0
-        change = 0 - speed
-    elif remaining > 0:
-        distance = ((j[_TARGET] ^ s) - s) - setpoint
-        if distance > _DISTANCE_MAX:
-            distance = int(_DISTANCE_MAX)
-        if distance < 0 - _DISTANCE_MAX:
-            distance = 0 - _DISTANCE_MAX
-        distance = (distance << 8) - fraction
-        if remaining == 1:
-            change = distance - speed
-        else:
-            excess = distance - remaining * speed
-            if excess > _Q8_MAX:
-                excess = int(_Q8_MAX)
-            if excess < 0 - _Q8_MAX:
-                excess = 0 - _Q8_MAX
-            end_speed = (j[_TARGET_SPEED] ^ s) - s
-            change = ((6 * excess) // (remaining + 1) - 2 * (end_speed - speed)) // remaining
-        j[_REMAINING] = remaining - 1
-
-    # Near a limit only so much speed is allowed that the joint can still stop: v^2 / 2a, with v in Q2 so that its
-    # square fits, rounded up by one step of 8 urad.
-    quarter = speed >> 6
-    stopping = (((quarter * quarter) // limit) << 3) + 8
-    if (speed > 0 and high - setpoint <= stopping) or (speed < 0 and setpoint - low <= stopping):
-        if mode != _SLOW:
-            flags = flags | _FLAG_POSITION_LIMITED
-            change = 0 - speed
-
-    if change > limit:
-        change = limit
-        flags = flags | _FLAG_ACCELERATION_LIMITED
-    if change < 0 - limit:
-        change = 0 - limit
-        flags = flags | _FLAG_ACCELERATION_LIMITED
-    speed += change
-    top_speed = j[_SPEED_MAX]
-    if speed > top_speed:
-        speed = top_speed
-        flags = flags | _FLAG_SPEED_LIMITED
-    if speed < 0 - top_speed:
-        speed = 0 - top_speed
-        flags = flags | _FLAG_SPEED_LIMITED
-
-    fraction += speed
-    setpoint += fraction >> 8
-    fraction = fraction & 255
-    if setpoint >= high and speed > 0:
-        setpoint = high
-        fraction = 0
-        speed = 0
-        flags = flags | _FLAG_POSITION_LIMITED
-    if setpoint < low and speed < 0:
-        setpoint = low
-        fraction = 0
-        speed = 0
-        flags = flags | _FLAG_POSITION_LIMITED
-    j[_SETPOINT] = setpoint
-    j[_SETPOINT_FRACTION] = fraction
-    j[_SETPOINT_SPEED] = speed
-    j[_FLAGS] = flags
-    if speed == 0:
-        return 0
-    return 1

@@ -28,7 +28,6 @@ _MOVING = const(21)
 
 _SETPOINT = const(4)
 _POSITION = const(2)
-_FOLLOWING_MAX = const(22)
 
 _DISABLED = const(0)
 _ENABLED = const(1)
@@ -123,20 +122,18 @@ def step(b: ptr32) -> int:
 
 
 @micropython.viper
-def watch_following(b: ptr32, j: ptr32, channel: int):
-    """Fault, and close the brakes at once, when joint ``channel`` is further from its setpoint than FOLLOWING_MAX.
+def stop_following(b: ptr32, j: ptr32, channel: int):
+    """Fault, and close the brakes at once: joint ``channel`` is further from its setpoint than FOLLOWING_MAX.
 
     There is no ramp: a joint that does not follow would not follow the ramp either.
     """
     s = 1 << 31
-    error = ((j[_SETPOINT] ^ s) - s) - ((j[_POSITION] ^ s) - s)
-    if error < 0:
-        error = 0 - error
-    if error <= j[_FOLLOWING_MAX]:
-        return
     phase = b[_PHASE]
     if phase == _OFF or phase == _CLOSING:
         return
+    error = ((j[_SETPOINT] ^ s) - s) - ((j[_POSITION] ^ s) - s)
+    if error < 0:
+        error = 0 - error
     if b[_CAUSE] == 0:
         b[_CAUSE] = _FAULT_FOLLOWING_ERROR
         b[_EVENT] = _FAULT_FOLLOWING_ERROR

@@ -33,8 +33,10 @@ class Limits(Struct, forbid_unknown_fields=True):
 
 
 class Gains(Struct, forbid_unknown_fields=True):
-    """The controller, as a share of full drive: ``kp`` per rad (or m), ``ki`` per rad and second, ``kd`` and
-    ``velocity_forward`` per rad/s. ``filter_shift`` sets the speed filter to 2^shift ticks.
+    """The controller, as a share of full drive.
+
+    ``kp`` is per rad (or m), ``ki`` per rad and second, ``kd`` and ``velocity_forward`` per rad/s. ``filter_shift`` sets
+    the speed filter to 2^shift ticks.
     """
 
     kp: Gain
@@ -74,7 +76,7 @@ class Joint(Struct, forbid_unknown_fields=True):
 
 
 class BoardSlot(Struct, forbid_unknown_fields=True):
-    """A board of the arm: ``type`` is a file in ``boards/``; ``port`` a serial port, or ``sim:NAME`` for a simulated one."""
+    """A board of the arm: ``type`` is a file in ``boards/``; ``port`` a serial port, or ``sim:NAME``."""
 
     name: Annotated[str, Meta(min_length=1, max_length=24)]
     type: str

@@ -1,6 +1,4 @@
-"""`bedside demo`: a whole arm from console to simulated motors, in processes of their own, and what happens when a
-cable is pulled.
-"""
+"""`bedside demo`: a whole arm, each part in a process of its own, and what happens when a cable is pulled."""
 
 from __future__ import annotations
 

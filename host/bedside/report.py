@@ -74,7 +74,7 @@ class _Data:
         self.notices = capture.notices
 
     def round_trips_ms(self) -> Any:
-        """Return (time, milliseconds) of each command: from the relay on its way out to its feedback on the way back."""
+        """Return (time, milliseconds) of each command, from its copy on the way out to its feedback's."""
         np = self.np
         answered = np.searchsorted(self.seq_growing(), self.command_seq)
         seen = answered < len(self.t)
@@ -100,7 +100,7 @@ class _Data:
         return float(lags[int(np.argmin(misses))])
 
     def stop(self) -> dict[str, Any]:
-        """Return how the arm stopped; travel and standstill count from the last command, the latency is in board ticks."""
+        """Return how the arm stopped; travel and standstill count from the last command, latency in board ticks."""
         np = self.np
         travels, standstills, latencies = {}, {}, []
         for board, slot in enumerate(self.cell.board):
@@ -303,11 +303,13 @@ def _page(summary: dict[str, Any], figures: dict[str, Figure]) -> str:
         plots += f'<h2>{title}</h2><img alt="{title}" src="data:image/png;base64,{picture}">'
     return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Bedside demo</title>
 <style>body{{font:16px/1.5 system-ui,sans-serif;max-width:1120px;margin:2em auto;padding:0 1em;color:#222}}
-img{{width:100%}}td,th{{padding:.2em 1em;text-align:right;border-bottom:1px solid #ddd}}td:first-child{{text-align:left}}
+img{{width:100%}}td,th{{padding:.2em 1em;text-align:right;border-bottom:1px solid #ddd}}
+td:first-child{{text-align:left}}
 table{{border-collapse:collapse}}</style>
 <h1>{summary["joints"]} joints on {summary["boards"]} boards: {summary["motion"]}</h1>
 <p>Control loop {summary["loop_hz"]} Hz for {summary["duration_s"]} s. Round trip from console to boards and back:
-p50 {trips["p50"]} ms, p99 {trips["p99"]} ms. Missed cycles {summary["missed_cycles"]}, late ticks {summary["late_ticks"]}.</p>
+p50 {trips["p50"]} ms, p99 {trips["p99"]} ms. Missed cycles {summary["missed_cycles"]}, late ticks
+{summary["late_ticks"]}.</p>
 <p>Then the cable between console and bridge was pulled. Cause: <b>{stop["cause"]}</b>; the ramp began
 {stop["latency_ms"]:.0f} ms after the last command (timeout {stop["timeout_ms"]:g} ms).</p>
 <table><tr><th>joint<th>tracking RMS<th>lag, console to joint<th>standstill after<th>travel</tr>{rows}</table>

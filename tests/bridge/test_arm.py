@@ -105,7 +105,9 @@ def test_a_silent_board_stops_the_others_and_is_reported(operator: Operator, wor
     assert states[0][2] == states[2][2] == OFF
 
 
-def test_a_restarted_board_stays_off_until_the_arm_is_enabled_again(operator: Operator, world: World, told: list[str]) -> None:
+def test_a_restarted_board_stays_off_until_the_arm_is_enabled_again(
+    operator: Operator, world: World, told: list[str]
+) -> None:
     operator.enable()
     operator.move(20)
     world.boards[1].kill()

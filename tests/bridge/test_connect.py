@@ -70,9 +70,7 @@ def test_a_board_of_another_schema_is_refused(world: World, cell: Cell, monkeypa
     assert "flash the firmware" in refusal(cell)
 
 
-def test_a_port_where_nothing_answers_is_refused(
-    world: World, cell: Cell, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_port_where_nothing_answers_is_refused(world: World, cell: Cell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(board_module, "ANSWER_S", 0.05)
     world.boards[0].kill()
     assert "nothing there answers as a Bedside board" in refusal(cell)

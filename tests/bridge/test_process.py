@@ -75,7 +75,7 @@ class Site:
         assert "listening on" in bridge.stdout.readline()
         for _ in range(4):
             drive = self.start("drive", "--seconds", "30")
-            self.until(lambda: self.speed() > 0.1 or drive.poll() is not None, "moving")
+            self.until(lambda drive=drive: self.speed() > 0.1 or drive.poll() is not None, "moving")
             if drive.poll() is None:
                 return bridge, drive
             # This machine stalled for longer than the operator timeout, and the arm stopped, as it should.

@@ -20,7 +20,9 @@ def test_private_constants_are_copies_of_the_layout(module: str) -> None:
 def test_no_two_fields_of_a_record_share_an_index() -> None:
     source = (FIRMWARE / "core" / "layout.py").read_text()
     joint = re.findall(r"^(\w+) = (\d+)", source.split("# ---- board record")[0], re.MULTILINE)
-    board = re.findall(r"^(\w+) = (\d+)", source.split("# ---- board record")[1].split("# ---- states")[0], re.MULTILINE)
+    board = re.findall(
+        r"^(\w+) = (\d+)", source.split("# ---- board record")[1].split("# ---- states")[0], re.MULTILINE
+    )
     for fields in (joint, board):
         indices = [int(index) for _, index in fields]
         assert len(set(indices)) == len(indices)

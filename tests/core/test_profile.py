@@ -6,7 +6,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core import layout as L
-from core.profile import advance, plan, rest
+from core.joint import tick_joint
+from core.profile import plan
 
 SPEED_MAX = 5000 << 8  # 5 rad/s at 1 kHz
 ACCELERATION = 60 << 8
@@ -19,7 +20,7 @@ def joint_at(position: int, speed: int = 0) -> array[int]:
     joint[L.SPEED_MAX], joint[L.ACCELERATION], joint[L.STOP_DECELERATION] = SPEED_MAX, ACCELERATION, STOP
     joint[L.POSITION_MIN], joint[L.POSITION_MAX] = LOW, HIGH
     joint[L.POSITION] = position
-    rest(joint)
+    tick_joint(joint, 0, L.REST)
     joint[L.SETPOINT_SPEED] = speed
     return joint
 
@@ -34,9 +35,10 @@ def follow(joint: array[int], position: int, speed: int, period: int, ticks: int
 
 def tick(joint: array[int], mode: int) -> None:
     before, speed_before = (joint[L.SETPOINT] << 8) + joint[L.SETPOINT_FRACTION], joint[L.SETPOINT_SPEED]
-    advance(joint, mode)
+    moving = tick_joint(joint, 0, mode)
     after, speed = (joint[L.SETPOINT] << 8) + joint[L.SETPOINT_FRACTION], joint[L.SETPOINT_SPEED]
     assert abs(speed) <= SPEED_MAX
+    assert moving & 1 == (speed != 0)
     at_limit = joint[L.SETPOINT] in (LOW, HIGH) and joint[L.FLAGS] & L.FLAG_POSITION_LIMITED
     if not at_limit:
         assert abs(speed - speed_before) <= max(ACCELERATION, STOP)
@@ -59,7 +61,9 @@ def test_a_command_is_reached_exactly_one_period_later_with_its_speed() -> None:
 
 @given(
     st.lists(
-        st.tuples(st.integers(LOW, HIGH), st.integers(-SPEED_MAX, SPEED_MAX), st.integers(1, 20)), min_size=1, max_size=12
+        st.tuples(st.integers(LOW, HIGH), st.integers(-SPEED_MAX, SPEED_MAX), st.integers(1, 20)),
+        min_size=1,
+        max_size=12,
     ),
     st.integers(1, 14),
 )
@@ -109,5 +113,5 @@ def test_at_rest_the_setpoint_is_the_measured_position() -> None:
     joint = joint_at(0, 1000 << 8)
     joint[L.POSITION] = 4321
     joint[L.INTEGRAL] = 99
-    rest(joint)
+    tick_joint(joint, 0, L.REST)
     assert (joint[L.SETPOINT], joint[L.SETPOINT_SPEED], joint[L.INTEGRAL], joint[L.OUTPUT]) == (4321, 0, 0, 0)

@@ -1,4 +1,4 @@
-"""Runs the control core over pseudo-random vectors and prints what comes out. The same under CPython and MicroPython."""
+"""Runs the control core over pseudo-random vectors and prints what comes out. The same on CPython and MicroPython."""
 
 import sys
 from array import array
@@ -8,13 +8,13 @@ try:
 except ImportError:
     sys.path.append("firmware")
 import micropython  # noqa: F401
+
 from core import layout as L
+from core.joint import tick_joint
 from core.limits import post, refusal
-from core.measure import measure
-from core.pid import control
-from core.profile import advance, plan, rest
+from core.profile import plan
 from core.report import report_joint
-from core.stops import step, watch_following
+from core.stops import step, stop_following
 
 _state = 12345
 
@@ -52,9 +52,7 @@ def main(count):
     for n in range(count):
         if n % 50 == 0:
             j = joint()
-            rest(j)
         count_now = j[L.COUNT] + (draw(-20, 20) if draw(0, 30) else draw(-60000, 60000))
-        measure(j, count_now)
         position, velocity = j[L.SETPOINT] + draw(-60000, 60000), draw(-8000000, 8000000)
         why = refusal(j, position, velocity)
         if draw(0, 4) == 0:
@@ -65,11 +63,10 @@ def main(count):
         if draw(0, 9) == 0:
             b[L.OPERATOR_AGE] = 0
         mode = step(b)
-        if mode == L.REST:
-            rest(j)
-        b[L.MOVING] = advance(j, mode)
-        control(j)
-        watch_following(b, j, 0)
+        result = tick_joint(j, count_now, mode)
+        b[L.MOVING] = result & 1
+        if result & 2:
+            stop_following(b, j, 0)
         report_joint(j, b, reply, 0)
         if n % 8 == 0:
             print(n, why, mode, list(j), list(b), list(reply))

@@ -4,9 +4,9 @@ import sys
 from array import array
 
 import micropython
+
 from core import layout as L
 from executive import Board
-from ports import BYTES, TICK
 from wire import cbor, frames
 from wire import messages as M
 

@@ -102,7 +102,7 @@ def test_time_that_stands_still_and_joints_out_of_limits_are_refused(cell: Cell,
     with pytest.raises(SurgeonError, match="line 6: t_s does not grow"):
         load_recording(path, cell.joint)
     path.write_text("\n".join(lines).replace("0.12,", "0.9,", 1))
-    with pytest.raises(SurgeonError, match="insertion at 0.9 m is outside its limits 0 to 0.24"):
+    with pytest.raises(SurgeonError, match=r"insertion at 0\.9 m is outside its limits 0 to 0.24"):
         load_recording(path, cell.joint)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import math
 
 import cbor2
@@ -22,10 +23,8 @@ def test_a_command_comes_back_as_it_was(session: int, seq: int, joints: list[tup
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_message_or_a_clear_refusal(data: bytes) -> None:
-    try:
-        protocol.to_bridge(data)
-    except SurgeonError as error:
-        assert "datagram" in str(error) or "finite" in str(error) or "positions" in str(error)
+    with contextlib.suppress(SurgeonError):
+        assert isinstance(protocol.to_bridge(data), protocol.ServoJp | protocol.StateCommand)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])

@@ -16,8 +16,8 @@ from bedside.link import causes, schema
 from bedside.link.board import SCHEMA
 from bedside.link.scale import board_message, joint_message
 from core import layout as L
-from wire import messages as M
 from oracle import RULES, TEXT, Message, bounds, message, messages
+from wire import messages as M
 
 VALIDATOR = Validator("any-message = to-board / from-board\n" + TEXT)
 TO_BOARD = messages("to-board")

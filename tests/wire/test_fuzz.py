@@ -9,8 +9,8 @@ from pathlib import Path
 import cbor2
 from cobs import cobs
 
-from wire import frames
 from oracle import Message, bounds, messages
+from wire import frames
 
 FRAMES = 200_000
 SEED = 20_261_122
@@ -43,7 +43,9 @@ def mutated(rng: random.Random, data: bytes) -> bytes:
         elif way == 2:
             del out[at : at + rng.randint(1, 4)]
         elif way == 3:
-            out[at : at + 1] = rng.choice([b"\x9f", b"\xff", b"\xf9\x7e\x00", b"\x18\x05", b"\x1b" + bytes(8), b"\xf6", b"\xc0"])
+            out[at : at + 1] = rng.choice(
+                [b"\x9f", b"\xff", b"\xf9\x7e\x00", b"\x18\x05", b"\x1b" + bytes(8), b"\xf6", b"\xc0"]
+            )
         else:
             del out[at:]
     return bytes(out)

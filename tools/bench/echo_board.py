@@ -4,6 +4,7 @@ import json
 import sys
 
 import micropython
+
 from ports import BYTES, TICK
 from ports.sim import Port
 

@@ -38,7 +38,7 @@ class SerialPort:
             self._serial.set_low_latency_mode(True)
         self.fd: int = self._serial.fileno()
         os.set_blocking(self.fd, False)
-        # With VMIN 0, as pyserial leaves it, a read without data looks like the end of the file, as of an unplugged port.
+        # With VMIN 0, as pyserial leaves it, a read without data looks like an unplugged port's end of file.
         settings = termios.tcgetattr(self.fd)
         settings[6][termios.VMIN] = 1
         termios.tcsetattr(self.fd, termios.TCSANOW, settings)

@@ -39,8 +39,8 @@ def board_message(arm: Arm, command_hz: float) -> list[int]:
 def joint_message(joint: Joint, tick_hz: int) -> list[int]:
     """Return the configure-joint message (link sequence 0) for ``joint`` on a board with this tick rate.
 
-    A gain becomes Q15 output per unit of the tick: position errors count in urad, the integral gains 2^8 steps an output
-    step and is summed each tick, speeds count in 1/16 urad per tick. Raises CellError.
+    A gain becomes Q15 output per unit of the tick: position errors count in urad, the integral has 2^8 steps to an
+    output step and is summed each tick, speeds count in 1/16 urad per tick. Raises CellError.
     """
     limits, gains = joint.limits, joint.gains
     name = f"joint[{joint.name}]"

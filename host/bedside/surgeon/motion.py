@@ -85,7 +85,7 @@ class Recording:
 
 
 def load_recording(path: Path, joints: list[Joint]) -> Recording:
-    """Read a CSV (or .csv.gz) with columns ``t_s``, ``pos_NAME`` and ``vel_NAME`` for each joint. Raises SurgeonError."""
+    """Read a CSV (or .csv.gz) with columns ``t_s``, ``pos_NAME``, ``vel_NAME``. Raises SurgeonError."""
     try:
         with gzip.open(path, "rt", newline="") if path.suffix == ".gz" else path.open(newline="") as file:
             rows = list(csv.DictReader(file))

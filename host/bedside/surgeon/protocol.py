@@ -40,8 +40,8 @@ class StateCommand(Struct, array_like=True, tag=2, frozen=True):
 class Feedback(Struct, array_like=True, tag=3):
     """What the arm does: ``boards`` has (tick, state, phase, cause, operator age, late ticks, refused) for each board.
 
-    ``seq`` is the newest command that every board has taken, ``round_us`` the time from the frames out to all answers in,
-    ``missed`` the number of cycles in which a board did not answer.
+    ``seq`` is the newest command that every board has taken, ``round_us`` the time from the frames out to all answers
+    in, ``missed`` the number of cycles in which a board did not answer.
     """
 
     session: int

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core import layout as L
-from core.measure import measure
+from core.joint import tick_joint
 
 
 def joint_at(count: int, scale: int, shift: int) -> array[int]:
@@ -31,18 +31,18 @@ def test_position_is_the_scaled_count_whatever_the_way_there(
     count = start
     for step in steps:
         count += step
-        measure(joint, count)
+        tick_joint(joint, count, L.REST)
     assert joint[L.POSITION] == (count * scale) >> shift
 
 
 def test_speed_settles_on_the_true_speed() -> None:
     joint = joint_at(0, 1 << 10, 10)
     for tick in range(1, 200):
-        measure(joint, -7 * tick)
+        tick_joint(joint, -7 * tick, L.REST)
     assert abs(joint[L.SPEED] + 7 * 256) <= 4
 
 
 def test_a_jump_of_the_count_does_not_leave_32_bits() -> None:
     joint = joint_at(0, 65535, 0)
-    measure(joint, 2**30)
-    measure(joint, -(2**30))
+    tick_joint(joint, 2**30, L.REST)
+    tick_joint(joint, -(2**30), L.REST)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core import layout as L
-from core.pid import control
+from core.joint import tick_joint
 
 EXTREME = st.integers(-(2**30), 2**30)
 GAIN = st.tuples(st.integers(0, 8191), st.integers(0, 24))
@@ -16,6 +16,10 @@ def joint_with(**fields: int) -> array[int]:
     joint = array("i", [0] * L.JOINT_SIZE)
     joint[L.OUTPUT_MAX] = joint[L.INTEGRAL_MAX] = 32767
     joint[L.DRIVE_SIGN] = 1
+    joint[L.ACCELERATION] = joint[L.STOP_DECELERATION] = 1
+    joint[L.SPEED_MAX] = 2**21
+    joint[L.POSITION_MIN], joint[L.POSITION_MAX] = -(2**30), 2**30
+    joint[L.FILTER_SHIFT] = 31  # the speed stays as it is given
     for name, value in fields.items():
         joint[getattr(L, name)] = value
     return joint
@@ -38,7 +42,7 @@ def test_no_input_leaves_32_bits_or_the_output_limit(
     for field, (gain, shift) in ((L.KP, kp), (L.KI, ki), (L.KD, kd), (L.KV, kv)):
         joint[field], joint[field + 1] = gain, shift
     for _ in range(3):
-        control(joint)
+        tick_joint(joint, 0, L.FOLLOW)
         assert abs(joint[L.OUTPUT]) <= top
         assert abs(joint[L.INTEGRAL]) <= ceiling << 8
 
@@ -52,14 +56,14 @@ def test_each_term_has_its_gain() -> None:
 
 def output(**fields: int) -> int:
     joint = joint_with(**fields)
-    control(joint)
+    tick_joint(joint, 0, L.FOLLOW)
     return joint[L.OUTPUT]
 
 
 def test_the_integral_does_not_wind_up_while_the_output_is_at_its_limit() -> None:
     joint = joint_with(SETPOINT=100_000, KP=8000, KP_SHIFT=8, KI=4000, KI_SHIFT=4)
     for _ in range(1000):
-        control(joint)
+        tick_joint(joint, 0, L.FOLLOW)
     assert joint[L.OUTPUT] == 32767
     assert joint[L.INTEGRAL] == 0
     assert joint[L.FLAGS] & L.FLAG_OUTPUT_LIMITED
