@@ -69,8 +69,8 @@ def tick_joint(j: ptr32, count: int, mode: int) -> int:
     """One tick of joint ``j`` whose encoder reads ``count``; ``mode`` is REST, FOLLOW (the plan) or SLOW (down).
 
     Writes position (urad) and speed (Q8), setpoint, OUTPUT (Q15, the drive's sign applied) and the FLAGS that tell
-    which limit held the joint back. Returns JOINT_MOVING while the setpoint has speed, plus NOT_FOLLOWING if the joint is further
-    from it than FOLLOWING_MAX.
+    which limit held the joint back. Returns JOINT_MOVING while the setpoint has speed, plus NOT_FOLLOWING if the joint
+    is further from it than FOLLOWING_MAX.
     """
     s = 1 << 31
 

@@ -35,8 +35,8 @@ class Limits(Struct, forbid_unknown_fields=True):
 class Gains(Struct, forbid_unknown_fields=True):
     """The controller, as a share of full drive.
 
-    ``kp`` is per rad (or m), ``ki`` per rad and second, ``kd`` and ``velocity_forward`` per rad/s. ``filter_shift`` sets
-    the speed filter to 2^shift ticks.
+    ``kp`` is per rad (or m), ``ki`` per rad and second, ``kd`` and ``velocity_forward`` per rad/s. ``filter_shift``
+    sets the speed filter to 2^shift ticks.
     """
 
     kp: Gain

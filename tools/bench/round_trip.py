@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bedside.cell import load_cell
 from bedside.clock import PeriodicTimer
-from bedside.link.messages import RUN
+from bedside.link.messages import ENABLED, RUN
 from bedside.link.port import SerialPort
 from bedside.surgeon.console import Console
 from bedside.surgeon.server import parse_address
@@ -23,6 +23,8 @@ from bedside.surgeon.server import parse_address
 HERE = Path(__file__).parent
 # About what a command for three joints takes.
 ECHO_BYTES = 48
+# A command that has no answer by then never gets one.
+LOST_NS = 50_000_000
 
 
 @contextlib.contextmanager
@@ -109,8 +111,12 @@ def _converse(console: Console, seconds: float) -> tuple[list[int], list[int]]:
                     if begun and all(board[2] == RUN for board in feedback.boards):
                         whole.append((time.monotonic_ns() - begun) // 1000)
                         rounds.append(feedback.round_us)
-            elif timer.expirations() and latest and latest.state == 1:
+            elif timer.expirations() and latest and latest.state == ENABLED:
                 now = time.monotonic_ns()
+                # As with the echoes, the next leaves when the last is back; one that was lost is given up.
+                if sent and now - max(sent.values()) < LOST_NS:
+                    continue
+                sent.clear()
                 sent[console.servo_jp(latest.setpoint, [0.0] * len(latest.setpoint))] = now
     console.state_command("disable")
     time.sleep(0.5)

@@ -19,6 +19,8 @@ from bedside.surgeon import protocol
 # A board that says nothing for this long has lost its cable, its power or its mind; the others stop too. By then its
 # own clock has stopped it, so waiting longer than a busy machine may take for an answer costs no safety.
 _SILENT_S = 0.1
+# Position, error, velocity, output and flags, in board and console protocol alike.
+_JOINT_FIELDS = 5
 
 
 class Arm:
@@ -57,7 +59,7 @@ class Arm:
     @property
     def state(self) -> int:
         """The arm's operating state: FAULT if any board is or has gone silent, ENABLED if all are, else DISABLED."""
-        states = [feedback.state if feedback else DISABLED for feedback in self._latest]
+        states = [feedback.board_fields[1] if feedback else DISABLED for feedback in self._latest]
         if any(self._lost) or FAULT in states:
             return FAULT
         return ENABLED if all(state == ENABLED for state in states) else DISABLED
@@ -78,8 +80,7 @@ class Arm:
 
     def feedback(self, session: int) -> protocol.Feedback:
         """Return the arm's state as the console is told it; zeros for a board that was never heard."""
-        position, setpoint, velocity, output = ([0.0] * self._n for _ in range(4))
-        flags = [0] * self._n
+        joints = [0] * (_JOINT_FIELDS * self._n)
         boards = []
         seq = schema.SEQ_MAX
         for indices, latest, lost in zip(self._order, self._latest, self._lost, strict=True):
@@ -87,30 +88,14 @@ class Arm:
                 boards.append([0, FAULT, OFF, 0, 0, 0, 0])
                 seq = 0
                 continue
-            state = FAULT if lost else latest.state
-            age, late, refused = latest.operator_age, latest.late_ticks, latest.refused
-            boards.append([latest.tick, state, latest.phase, latest.cause, age, late, refused])
+            fields = latest.board_fields
+            boards.append([fields[0], FAULT, *fields[2:]] if lost else fields)
             seq = min(seq, latest.operator_seq)
             for channel, index in enumerate(indices):
-                here = latest.positions[channel]
-                position[index] = here / MICRO
-                setpoint[index] = (here + latest.errors[channel]) / MICRO
-                velocity[index] = latest.velocities[channel] / MICRO
-                output[index] = latest.outputs[channel] / 32768
-                flags[index] = latest.flags[channel]
+                at, to = _JOINT_FIELDS * channel, _JOINT_FIELDS * index
+                joints[to : to + _JOINT_FIELDS] = latest.joint_fields[at : at + _JOINT_FIELDS]
         return protocol.Feedback(
-            session,
-            seq,
-            self.cycles,
-            self.missed_cycles,
-            self.round_us,
-            self.state,
-            boards,
-            position,
-            setpoint,
-            velocity,
-            output,
-            flags,
+            session, seq, self.cycles, self.missed_cycles, self.round_us, self.state, boards, joints
         )
 
     # ---- what it is told -----------------------------------------------------------------

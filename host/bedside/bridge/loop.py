@@ -13,7 +13,7 @@ from bedside.bridge.arm import Arm
 from bedside.bridge.status import StatusFeed
 from bedside.cell import Cell
 from bedside.clock import PeriodicTimer, be_on_time
-from bedside.errors import BedsideError, LinkError, SurgeonError
+from bedside.errors import BedsideError, SurgeonError
 from bedside.link.messages import STATES
 from bedside.surgeon import protocol
 from bedside.surgeon.server import Server
@@ -84,6 +84,8 @@ class Bridge:
             self._begin_stop()
 
     def _console(self) -> None:
+        """Take what the console sent; of several commands that wait only the newest: a late one is worse than none."""
+        newest: protocol.ServoJp | None = None
         for _ in range(_DATAGRAMS_AT_ONCE):
             now_ns = time.monotonic_ns()
             try:
@@ -92,25 +94,27 @@ class Bridge:
                 self._status.tell(f"console: {error}")
                 continue
             if message is None:
-                return
-            try:
+                break
+            if isinstance(message, protocol.ServoJp):
+                newest = message if newest is None or message.seq > newest.seq else newest
+            else:
                 self._obey(message, now_ns)
-            except LinkError as error:
-                self._server.refuse(str(error), now_ns)
-                self._status.tell(str(error))
-            except BedsideError as error:
-                self._server.refuse(str(error), now_ns)
-                self._status.tell(f"console: {error}")
+        if newest:
+            self._obey(newest, now_ns)
 
     def _obey(self, message: protocol.ServoJp | protocol.StateCommand, now_ns: int) -> None:
-        if isinstance(message, protocol.ServoJp):
-            self._arm.command(message, now_ns)
-        elif message.command == "enable":
-            if self._stop_by_ns:
-                raise SurgeonError("the bridge is stopping")
-            self._arm.enable(message.seq, message.command_hz)
-        elif message.command == "disable":
-            self._arm.disable()
+        try:
+            if isinstance(message, protocol.ServoJp):
+                self._arm.command(message, now_ns)
+            elif message.command == "enable":
+                if self._stop_by_ns:
+                    raise SurgeonError("the bridge is stopping")
+                self._arm.enable(message.seq, message.command_hz)
+            elif message.command == "disable":
+                self._arm.disable()
+        except BedsideError as error:
+            self._server.refuse(str(error), now_ns)
+            self._status.tell(f"console: {error}")
 
     def _cycle(self) -> None:
         arm = self._arm

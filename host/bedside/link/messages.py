@@ -24,6 +24,8 @@ FLAGS = {
 }
 
 _HEAD, _JOINT = 10, 5
+_BOARD_FIELDS = ("tick", "state", "phase", "cause", "operator_age", "late_ticks", "refused")
+_JOINT_FIELDS = ("positions", "errors", "velocities", "outputs", "flags")
 
 
 @dataclass(slots=True)
@@ -49,27 +51,37 @@ class Identity:
     joints: list[JointIdentity]
 
 
-@dataclass(slots=True)
 class Feedback:
     """A board's state at its latest tick: urad (or um), urad/s, outputs Q15; lists run over its channels.
 
-    ``errors`` are setpoint minus position at that tick, so that position plus error is the setpoint.
+    ``errors`` are setpoint minus position at that tick, so that position plus error is the setpoint. The bridge takes
+    hundreds of these a second and asks each for little, so a feedback is its message, and fields are read when asked.
     """
 
-    link_seq: int
-    operator_seq: int
-    tick: int
-    state: int
-    phase: int
-    cause: int
-    operator_age: int
-    late_ticks: int
-    refused: int
-    positions: list[int]
-    errors: list[int]
-    velocities: list[int]
-    outputs: list[int]
-    flags: list[int]
+    __slots__ = ("board_fields", "joint_fields", "link_seq", "operator_seq")
+
+    def __init__(self, message: list[int]) -> None:
+        self.link_seq = message[1]
+        self.operator_seq = message[2]
+        self.board_fields = message[3:_HEAD]
+        self.joint_fields = message[_HEAD:]
+
+    def __repr__(self) -> str:
+        names = ("link_seq", "operator_seq", *_BOARD_FIELDS, *_JOINT_FIELDS)
+        return "Feedback({})".format(", ".join(f"{name}={getattr(self, name)}" for name in names))
+
+    tick = property(lambda self: self.board_fields[0], doc="The board's tick.")
+    state = property(lambda self: self.board_fields[1], doc="Its operating state.")
+    phase = property(lambda self: self.board_fields[2], doc="Its phase within the state.")
+    cause = property(lambda self: self.board_fields[3], doc="The first fault since the last clear, 0 if none.")
+    operator_age = property(lambda self: self.board_fields[4], doc="Ticks since the last newer operator sequence.")
+    late_ticks = property(lambda self: self.board_fields[5], doc="Ticks that began late.")
+    refused = property(lambda self: self.board_fields[6], doc="Frames and messages refused.")
+    positions = property(lambda self: self.joint_fields[0::_JOINT])
+    errors = property(lambda self: self.joint_fields[1::_JOINT])
+    velocities = property(lambda self: self.joint_fields[2::_JOINT])
+    outputs = property(lambda self: self.joint_fields[3::_JOINT])
+    flags = property(lambda self: self.joint_fields[4::_JOINT])
 
 
 @dataclass(slots=True)
@@ -89,9 +101,8 @@ def parse(message: list[Any]) -> Message:
     """Return what a decoded ``message`` says. Raises LinkError if it is none that a board of this schema sends."""
     kind = message[0]
     if kind == schema.FEEDBACK and len(message) > _HEAD and not (len(message) - _HEAD) % _JOINT:
-        if all(type(value) is int for value in message):
-            joints = message[_HEAD:]
-            return Feedback(*message[1:_HEAD], *(joints[field::_JOINT] for field in range(_JOINT)))
+        if set(map(type, message)) == {int}:
+            return Feedback(message)
     elif kind == schema.EVENT and len(message) == 5 and all(type(value) is int for value in message):
         return Event(*message[1:])
     elif kind == schema.IDENTITY and len(message) >= 11 and not (len(message) - 7) % 4:

@@ -38,10 +38,12 @@ class StateCommand(Struct, array_like=True, tag=2, frozen=True):
 
 
 class Feedback(Struct, array_like=True, tag=3):
-    """What the arm does: ``boards`` has (tick, state, phase, cause, operator age, late ticks, refused) for each board.
+    """What the arm does, as its boards said it.
 
+    ``boards`` has tick, state, phase, cause, operator age, late ticks and refused frames of each.
     ``seq`` is the newest command that every board has taken, ``round_us`` the time from the frames out to all answers
-    in, ``missed`` the number of cycles in which a board did not answer.
+    in, ``missed`` the number of cycles in which a board did not answer. ``joints`` holds, joint after joint, position,
+    setpoint minus position, velocity (all in millionths), output (Q15) and flags; the properties give SI units.
     """
 
     session: int
@@ -51,11 +53,32 @@ class Feedback(Struct, array_like=True, tag=3):
     round_us: int
     state: int
     boards: list[list[int]]
-    position: list[float]
-    setpoint: list[float]
-    velocity: list[float]
-    output: list[float]
-    flags: list[int]
+    joints: list[int]
+
+    @property
+    def position(self) -> list[float]:
+        """Measured positions, rad or m."""
+        return [value / 1e6 for value in self.joints[0::5]]
+
+    @property
+    def setpoint(self) -> list[float]:
+        """Where the joints should be at the same tick, rad or m."""
+        return [(here + error) / 1e6 for here, error in zip(self.joints[0::5], self.joints[1::5], strict=True)]
+
+    @property
+    def velocity(self) -> list[float]:
+        """Measured speeds, rad/s or m/s."""
+        return [value / 1e6 for value in self.joints[2::5]]
+
+    @property
+    def output(self) -> list[float]:
+        """Shares of full drive, -1 to 1."""
+        return [value / 32768 for value in self.joints[3::5]]
+
+    @property
+    def flags(self) -> list[int]:
+        """Flags of each joint, see ``bedside.link.messages.FLAGS``."""
+        return self.joints[4::5]
 
 
 class Notice(Struct, array_like=True, tag=4):
@@ -66,7 +89,7 @@ class Notice(Struct, array_like=True, tag=4):
 
 def encode(message: ServoJp | StateCommand | Feedback | Notice) -> bytes:
     """Return ``message`` as a datagram."""
-    data: bytes = cbor2.dumps(msgspec.to_builtins(message))
+    data: bytes = cbor2.dumps([message.__struct_config__.tag, *msgspec.structs.astuple(message)])
     return data
 
 
