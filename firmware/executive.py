@@ -123,6 +123,7 @@ class Board:
                 if self.board[L.EVENT]:
                     self._send_fault()
 
+    @micropython.native
     def receive(self) -> None:
         """Read the link once and answer every whole frame in it."""
         got = self.port.read(self._chunk)
@@ -132,7 +133,7 @@ class Board:
         if got == 0:
             return
         buffer = self._received
-        self._append(start, got)
+        frames.append(buffer, start, self._chunk, got)
         stop = start + got
         first = 0
         end = frames.find_end(buffer, start, stop)
@@ -153,10 +154,6 @@ class Board:
             self._discarding = True
 
     @micropython.native
-    def _append(self, start: int, got: int) -> None:
-        for i in range(got):
-            self._received[start + i] = self._chunk[i]
-
     def _take(self, first: int, end: int) -> None:
         """Decode and obey the frame ``_received[first:end]``."""
         n = frames.unframe(self._received, first, end, self._payload)
@@ -191,6 +188,7 @@ class Board:
                 self._configure_board()
         self._send_feedback()
 
+    @micropython.native
     def _command(self, count: int) -> None:
         board = self.board
         message = self._message
@@ -302,6 +300,7 @@ class Board:
         event[4] = value
         self._send(cbor.encode(event, 5, self._out))
 
+    @micropython.native
     def _send_feedback(self) -> None:
         reply = self._reply
         report(self.board, reply)

@@ -33,6 +33,15 @@ def find_end(buffer: ptr8, start: int, stop: int) -> int:
 
 
 @micropython.viper
+def append(buffer: ptr8, at: int, chunk: ptr8, n: int):
+    """Copy ``chunk[:n]`` to ``buffer`` from index ``at`` on."""
+    i = 0
+    while i < n:
+        buffer[at + i] = chunk[i]
+        i += 1
+
+
+@micropython.viper
 def move_down(buffer: ptr8, start: int, stop: int):
     """Move ``buffer[start:stop]`` to its beginning."""
     i = 0

@@ -70,9 +70,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _sim(arguments: argparse.Namespace) -> None:
     from bedside.cell import load_cell
+    from bedside.clock import be_on_time
     from bedside.sim.world import World
 
     cell = load_cell(arguments.cell)
+    be_on_time(priority=5)
     with World(cell, arguments.cell) as world:
         for board in world.boards:
             sys.stdout.write(f"{board.name}: {board.port}\n")

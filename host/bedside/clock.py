@@ -48,10 +48,13 @@ class PeriodicTimer:
         os.close(self.fd)
 
 
-def be_on_time() -> None:
-    """Ask for what keeps this process on time: no collections, and the scheduler's favour where it is granted."""
+def be_on_time(priority: int = 10) -> None:
+    """Ask for what keeps this process on time: no collections, and the scheduler's favour where it is granted.
+
+    Processes that it starts later inherit the favour. Simulated boards take a lower ``priority`` than the bridge.
+    """
     gc.collect()
     gc.freeze()
     gc.disable()
     with contextlib.suppress(OSError):
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(10))
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bedside.cell import load_cell
-from bedside.clock import PeriodicTimer
+from bedside.clock import PeriodicTimer, be_on_time
 from bedside.link.messages import ENABLED, RUN
 from bedside.link.port import SerialPort
 from bedside.surgeon.console import Console
@@ -146,6 +146,7 @@ def _world(cell_path: Path, program: Path | None) -> None:
     from bedside.sim.world import World
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    be_on_time(priority=5)
     with World(load_cell(cell_path), cell_path, None, program) as world:
         sys.stdout.write("up\n")
         sys.stdout.flush()

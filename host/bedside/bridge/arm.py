@@ -15,12 +15,11 @@ from bedside.link.board import BoardLink
 from bedside.link.messages import DISABLED, ENABLED, FAULT, OFF, OPENING, RUN, Event, Feedback
 from bedside.link.scale import MICRO
 from bedside.surgeon import protocol
+from bedside.surgeon.protocol import JOINT_FIELDS
 
 # A board that says nothing for this long has lost its cable, its power or its mind; the others stop too. By then its
 # own clock has stopped it, so waiting longer than a busy machine may take for an answer costs no safety.
 _SILENT_S = 0.1
-# Position, error, velocity, output and flags, in board and console protocol alike.
-_JOINT_FIELDS = 5
 
 
 class Arm:
@@ -80,23 +79,22 @@ class Arm:
 
     def feedback(self, session: int) -> protocol.Feedback:
         """Return the arm's state as the console is told it; zeros for a board that was never heard."""
-        joints = [0] * (_JOINT_FIELDS * self._n)
-        boards = []
+        joints = [0] * (JOINT_FIELDS * self._n)
+        boards: list[int] = []
         seq = schema.SEQ_MAX
         for indices, latest, lost in zip(self._order, self._latest, self._lost, strict=True):
             if latest is None:
-                boards.append([0, FAULT, OFF, 0, 0, 0, 0])
+                boards += [0, FAULT, OFF, 0, 0, 0, 0]
                 seq = 0
                 continue
             fields = latest.board_fields
-            boards.append([fields[0], FAULT, *fields[2:]] if lost else fields)
+            boards += [fields[0], FAULT, *fields[2:]] if lost else fields
             seq = min(seq, latest.operator_seq)
             for channel, index in enumerate(indices):
-                at, to = _JOINT_FIELDS * channel, _JOINT_FIELDS * index
-                joints[to : to + _JOINT_FIELDS] = latest.joint_fields[at : at + _JOINT_FIELDS]
-        return protocol.Feedback(
-            session, seq, self.cycles, self.missed_cycles, self.round_us, self.state, boards, joints
-        )
+                at, to = JOINT_FIELDS * channel, JOINT_FIELDS * index
+                joints[to : to + JOINT_FIELDS] = latest.joint_fields[at : at + JOINT_FIELDS]
+        counts = self.cycles, self.missed_cycles, self.round_us, self.state
+        return protocol.Feedback(session, seq, *counts, protocol.pack(boards), protocol.pack(joints))
 
     # ---- what it is told -----------------------------------------------------------------
 

@@ -15,8 +15,8 @@ from bedside.sim.plant import Plant, load_plants
 
 # A board whose program ended comes back after this long, as one does that its hardware watchdog resets.
 _REBOOT_S = 0.5
-# Five ticks are one command at 200 Hz.
-_CATCH_UP_TICKS = 5
+# Ten ticks are two commands at 200 Hz, after which a setpoint begins to slow down.
+_CATCH_UP_TICKS = 10
 
 
 class World:
@@ -77,8 +77,8 @@ class World:
     def run(self, stop: Callable[[], bool]) -> None:
         """Real time: one tick a period until ``stop()`` is true. Boards whose program ended are started again.
 
-        When the machine wakes this process late, the ticks owed are made up for at once, but not more of them than a
-        command lasts: after a longer pause simulated time has slipped, as if the whole world had stood still.
+        When the machine wakes this process late, the ticks owed are made up for at once, but not more of them than
+        an arm bears without slowing: after a longer pause simulated time has slipped, as if the world had stood still.
         """
         timer = PeriodicTimer(1_000_000_000 // self.tick_hz)
         reboot_at: dict[str, float] = {}

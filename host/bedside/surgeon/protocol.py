@@ -6,6 +6,7 @@ Positions are rad (m), speeds rad/s (m/s), joints in the order of the cell file.
 from __future__ import annotations
 
 import math
+import struct
 from typing import Annotated, Any, Literal
 
 import cbor2
@@ -17,6 +18,8 @@ from bedside.errors import SurgeonError
 Count = Annotated[int, Meta(ge=0, le=0x7FFFFFFF)]
 # Longer than any datagram for 64 joints, shorter than what could cost time to parse.
 DATAGRAM_MAX = 4096
+BOARD_FIELDS = 7
+JOINT_FIELDS = 5
 
 
 class ServoJp(Struct, array_like=True, tag=1, frozen=True):
@@ -40,10 +43,11 @@ class StateCommand(Struct, array_like=True, tag=2, frozen=True):
 class Feedback(Struct, array_like=True, tag=3):
     """What the arm does, as its boards said it.
 
-    ``boards`` has tick, state, phase, cause, operator age, late ticks and refused frames of each.
     ``seq`` is the newest command that every board has taken, ``round_us`` the time from the frames out to all answers
-    in, ``missed`` the number of cycles in which a board did not answer. ``joints`` holds, joint after joint, position,
-    setpoint minus position, velocity (all in millionths), output (Q15) and flags; the properties give SI units.
+    in, ``missed`` the number of cycles in which a board did not answer. The two packed fields are little-endian 32-bit
+    integers, several times cheaper to write and read than as many CBOR items: for each board tick, state, phase, cause,
+    operator age, late ticks and refused frames; for each joint position, setpoint minus position, velocity (all in
+    millionths), output (Q15) and flags. The properties give SI units.
     """
 
     session: int
@@ -52,33 +56,54 @@ class Feedback(Struct, array_like=True, tag=3):
     missed: int
     round_us: int
     state: int
-    boards: list[list[int]]
-    joints: list[int]
+    packed_boards: bytes
+    packed_joints: bytes
+
+    @property
+    def boards(self) -> list[list[int]]:
+        """The fields of each board, see above."""
+        flat = unpack(self.packed_boards)
+        return [flat[at : at + BOARD_FIELDS] for at in range(0, len(flat), BOARD_FIELDS)]
 
     @property
     def position(self) -> list[float]:
         """Measured positions, rad or m."""
-        return [value / 1e6 for value in self.joints[0::5]]
+        return [value / 1e6 for value in self._joints(0)]
 
     @property
     def setpoint(self) -> list[float]:
         """Where the joints should be at the same tick, rad or m."""
-        return [(here + error) / 1e6 for here, error in zip(self.joints[0::5], self.joints[1::5], strict=True)]
+        return [(here + error) / 1e6 for here, error in zip(self._joints(0), self._joints(1), strict=True)]
 
     @property
     def velocity(self) -> list[float]:
         """Measured speeds, rad/s or m/s."""
-        return [value / 1e6 for value in self.joints[2::5]]
+        return [value / 1e6 for value in self._joints(2)]
 
     @property
     def output(self) -> list[float]:
         """Shares of full drive, -1 to 1."""
-        return [value / 32768 for value in self.joints[3::5]]
+        return [value / 32768 for value in self._joints(3)]
 
     @property
     def flags(self) -> list[int]:
         """Flags of each joint, see ``bedside.link.messages.FLAGS``."""
-        return self.joints[4::5]
+        return self._joints(4)
+
+    def _joints(self, field: int) -> list[int]:
+        return unpack(self.packed_joints)[field::JOINT_FIELDS]
+
+
+def pack(numbers: list[int]) -> bytes:
+    """Return little-endian 32-bit integers."""
+    return struct.pack(f"<{len(numbers)}i", *numbers)
+
+
+def unpack(data: bytes) -> list[int]:
+    """Return what ``pack`` packed. Raises SurgeonError."""
+    if len(data) % 4:
+        raise SurgeonError(f"{len(data)} bytes of packed integers; they take four each")
+    return list(struct.unpack(f"<{len(data) // 4}i", data))
 
 
 class Notice(Struct, array_like=True, tag=4):
