@@ -48,7 +48,10 @@ def write_report(cell: Cell, capture: Capture, output: Path, motion: str) -> Non
 
 
 class _Data:
-    """The capture as arrays: a row a feedback, a column a joint; times in seconds from the start of motion."""
+    """The capture as arrays: a row a feedback, a column a joint; times in seconds from the start of motion.
+
+    ``t`` is this machine's time, ``board_t`` the first board's, in which motion is smooth whatever the machine does.
+    """
 
     def __init__(self, cell: Cell, capture: Capture, np: Any) -> None:
         assert capture.moving_s is not None
@@ -65,6 +68,9 @@ class _Data:
         self.velocity = np.array([row.velocity for row in rows])
         self.boards = np.array([row.boards for row in rows])
         self.seq = np.array([row.seq for row in rows])
+        ticks = self.boards[:, 0, 0]
+        self.board_t = (ticks - ticks[int(np.argmax(self.t >= 0))]) / load_board_type(cell.board[0].type).tick_hz
+        self.board_cut = float(np.interp(self.cut, self.t, self.board_t))
         self.first, self.last = rows[0], rows[-1]
         self.running = (self.boards[:, :, 2] == RUN).all(axis=1) & (self.t >= 0) & (self.t <= self.cut)
         self.rows = rows
@@ -107,13 +113,14 @@ class _Data:
             ticks, phases, ages = (self.boards[:, board, column] for column in (0, 2, 4))
             ramp = int(np.argmax((self.t > self.cut) & (phases >= RAMP)))
             row = int(np.argmax(ticks >= ticks[ramp] - ages[ramp]))
-            latencies.append(self._latency_ticks(board) * 1000 / load_board_type(slot.type).tick_hz)
+            tick_ms = 1000 / load_board_type(slot.type).tick_hz
+            latencies.append(self._latency_ticks(board) * tick_ms)
             for index, joint in self.cell.joints_of(slot.name):
                 travel = float(abs(self.position[-1, index] - self.position[row, index]))
                 travels[joint.name] = {"value": travel, "unit": joint.unit}
                 moving = np.nonzero(abs(self.velocity[:, index]) > _STANDSTILL * joint.limits.velocity)[0]
                 standstills[joint.name] = (
-                    max(0.0, float(self.t[moving[-1]] - self.t[row]) * 1000) if len(moving) else 0.0
+                    max(0.0, float(ticks[moving[-1]] - ticks[row]) * tick_ms) if len(moving) else 0.0
                 )
         return {
             "cause": causes.name_of(max(int(board[3]) for board in self.last.boards)),
@@ -215,15 +222,19 @@ def _overview(data: _Data) -> Figure:
     """Three joints of the arm before, during and after the cut: the picture for a first screen."""
     chosen = sorted({0, 2 % len(data.names), len(data.names) // 2 + 1 if len(data.names) > 3 else len(data.names) - 1})
     figure, axes = _figure(len(chosen), 6)
-    shown = (data.t > data.cut - 6) & (data.t < data.cut + 1.5)
+    shown = (data.board_t > data.board_cut - 6) & (data.board_t < data.board_cut + 1.5)
     for axis, index in zip(axes, chosen, strict=True):
         scale, unit = _scale(data.units[index])
-        axis.plot(data.t[shown], data.setpoint[shown, index] * scale, color=_ORANGE, linewidth=3, label="setpoint")
-        axis.plot(data.t[shown], data.position[shown, index] * scale, color=_BLUE, linewidth=1.2, label="measured")
-        axis.axvline(data.cut, color=_RED, linewidth=1.2)
+        axis.plot(
+            data.board_t[shown], data.setpoint[shown, index] * scale, color=_ORANGE, linewidth=3, label="setpoint"
+        )
+        axis.plot(
+            data.board_t[shown], data.position[shown, index] * scale, color=_BLUE, linewidth=1.2, label="measured"
+        )
+        axis.axvline(data.board_cut, color=_RED, linewidth=1.2)
         axis.set_ylabel(f"{data.names[index]}\n{unit}")
-    axes[0].text(data.cut, axes[0].get_ylim()[1], " cable pulled", color=_RED, va="top")
-    axes[0].legend(loc="upper left", frameon=False, ncols=2)
+    axes[0].text(data.board_cut, axes[0].get_ylim()[1], " cable pulled", color=_RED, va="top")
+    axes[0].legend(loc="lower left", bbox_to_anchor=(0, 1), frameon=False, ncols=2)
     axes[-1].set_xlabel("seconds")
     figure.suptitle(
         "A seven-joint arm follows, and stops when the cable is pulled" if len(data.names) == 7 else "The arm"
@@ -235,11 +246,11 @@ def _joints(data: _Data) -> Figure:
     figure, axes = _figure(len(data.names), 1.7 * len(data.names) + 0.6)
     for index, axis in enumerate(axes):
         scale, unit = _scale(data.units[index])
-        axis.plot(data.t, data.setpoint[:, index] * scale, color=_ORANGE, linewidth=2.4, label="setpoint")
-        axis.plot(data.t, data.position[:, index] * scale, color=_BLUE, linewidth=0.9, label="measured")
-        axis.axvline(data.cut, color=_RED, linewidth=1)
+        axis.plot(data.board_t, data.setpoint[:, index] * scale, color=_ORANGE, linewidth=2.4, label="setpoint")
+        axis.plot(data.board_t, data.position[:, index] * scale, color=_BLUE, linewidth=0.9, label="measured")
+        axis.axvline(data.board_cut, color=_RED, linewidth=1)
         axis.set_ylabel(f"{data.names[index]}\n{unit}")
-    axes[0].legend(loc="upper left", frameon=False, ncols=2)
+    axes[0].legend(loc="lower left", bbox_to_anchor=(0, 1), frameon=False, ncols=2)
     axes[-1].set_xlabel("seconds")
     return figure
 
@@ -250,7 +261,7 @@ def _errors(data: _Data) -> Figure:
     for index, axis in enumerate(axes):
         scale, unit = (1000.0, "mrad") if data.units[index] == "rad" else (1e6, "um")
         error = (data.position - data.setpoint)[inside, index] * scale
-        axis.plot(data.t[inside], error, color=_BLUE, linewidth=0.5)
+        axis.plot(data.board_t[inside], error, color=_BLUE, linewidth=0.5)
         axis.set_ylabel(f"{data.names[index]}\n{unit}")
     axes[-1].set_xlabel("seconds")
     return figure
@@ -268,8 +279,8 @@ def _round_trips(data: _Data) -> Figure:
 
 def _stop(data: _Data) -> Figure:
     figure, axes = _figure(3, 8)
-    shown = (data.t > data.cut - 0.15) & (data.t < data.t[-1])
-    t = (data.t[shown] - data.cut) * 1000
+    shown = data.board_t > data.board_cut - 0.15
+    t = (data.board_t[shown] - data.board_cut) * 1000
     for index, joint in enumerate(data.cell.joint):
         axes[0].plot(t, data.velocity[shown, index] / joint.limits.velocity * 100, linewidth=1, label=joint.name)
         moved = data.position[shown, index] - data.position[shown, index][-1]
