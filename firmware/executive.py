@@ -25,6 +25,11 @@ _MOVING = const(21)
 _FOLLOW = const(1)
 _NOT_FOLLOWING = const(2)
 
+# The identity's longest size: its numbers and text heads, and those of each joint; names come on top.
+_IDENTITY_SIZE = 40
+_IDENTITY_JOINT = 17
+_PAYLOAD_MAX = frames.PAYLOAD_MAX
+
 # Four whole frames: what can pile up in two ticks at 1 Mbit/s.
 _RECEIVE_SIZE = 4 * frames.FRAME_MAX
 
@@ -38,6 +43,11 @@ class Board:
         self.uid = uid
         self.joint_names = joint_names
         self.n = len(joint_names)
+        if (
+            _IDENTITY_SIZE + len(name + uid) + sum([_IDENTITY_JOINT + len(joint) for joint in joint_names])
+            > _PAYLOAD_MAX
+        ):
+            raise ValueError("the board's and joints' names do not fit one frame; shorten them")
         self.board = array("i", [0] * L.BOARD_SIZE)
         self.joints = [array("i", [0] * L.JOINT_SIZE) for _ in joint_names]
         self.board[L.TICK_HZ] = port.tick_hz
@@ -100,6 +110,9 @@ class Board:
         channel = 0
         for joint in self.joints:
             if phase == L.OFF:
+                joint[L.TRIPPED] = 0
+                port.drive_off(channel)
+            elif joint[L.TRIPPED]:
                 port.drive_off(channel)
             else:
                 port.drive(channel, joint[L.OUTPUT])
@@ -172,6 +185,9 @@ class Board:
         kind = message[0]
         if kind == M.IDENTIFY:
             self.board[L.LINK_SEQ] = message[1]
+            if self.board[L.PHASE] == L.OFF:
+                # A new host, perhaps a new console: operator sequences begin anew.
+                self.board[L.OPERATOR_SEQ] = 0
             self._send_identity()
             return
         if message[1] <= self.board[L.LINK_SEQ]:
@@ -233,6 +249,8 @@ class Board:
             self._refuse(M.REFUSED_NOT_DISABLED, -1, phase)
         elif not self._configured():
             self._refuse(M.REFUSED_NOT_CONFIGURED, -1, 0)
+        elif message[2] <= board[L.OPERATOR_SEQ]:
+            self._refuse(M.REFUSED_OPERATOR_SEQUENCE, -1, message[2])
         else:
             board[L.OPERATOR_SEQ] = message[2]
             board[L.REQUEST] = L.REQUEST_ENABLE

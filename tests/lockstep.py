@@ -65,6 +65,7 @@ class BoardBench:
 
     def enable(self) -> Feedback:
         """Enable and hold with commands until the brakes are open."""
+        self.operator_seq += 1
         self.state_command(schema.ENABLE)
         here = [position / 1e6 for position in self.tick().positions]
         for _ in range(200):

@@ -16,6 +16,7 @@ _BRAKE_OPEN_MS = 24
 
 # A Q8 speed of 2^21 urad a tick is the profile's limit (8 rad/s at 1 kHz).
 _Q8_SPEED_MAX = 2097151
+_COUNTS_MAX = 8000
 
 
 def configure(joint: "array[int]", message: "array[int]", tick_hz: int, count: int) -> int:
@@ -35,6 +36,9 @@ def configure(joint: "array[int]", message: "array[int]", tick_hz: int, count: i
         return _ACCELERATION_MAX
     if not 0 < deceleration <= _Q8_SPEED_MAX:
         return _STOP_DECELERATION
+    # At full speed an encoder may count at most half of what the tick takes.
+    if (speed >> 8) << message[_COUNT_SHIFT] > _COUNTS_MAX * abs(message[_COUNT_SCALE]):
+        return _COUNT_SCALE
     if message[_COUNT_SCALE] == 0 or not -0x3FFFFFFF < position < 0x3FFFFFFF:
         return _COUNT_SCALE
     joint[L.POSITION_MIN] = message[_POSITION_MIN]

@@ -24,6 +24,7 @@ OUTPUT = 11  # Q15
 FLAGS = 12
 COMMAND = 13  # mailbox written by the background, read by the tick
 COMMAND_SPEED = 14  # Q8, mailbox
+TRIPPED = 15  # the joint whose fault took its own torque off
 
 # ---- joint record: parameters
 POSITION_MIN = 16

@@ -27,6 +27,7 @@ _EVENT_VALUE = const(20)
 _MOVING = const(21)
 
 _SETPOINT = const(4)
+_TRIPPED = const(15)
 _POSITION = const(2)
 
 _DISABLED = const(0)
@@ -75,7 +76,7 @@ def step(b: ptr32) -> int:
         elif request == _REQUEST_CLEAR:
             b[_STATE] = _DISABLED
             b[_CAUSE] = 0
-    elif request == _REQUEST_STOP and phase <= _RUN:
+    elif (request == _REQUEST_STOP or request == _REQUEST_CLEAR) and phase <= _RUN:
         b[_STOP_STATE] = _DISABLED
         phase = int(_RAMP)
         b[_MOVING] = 1
@@ -84,6 +85,7 @@ def step(b: ptr32) -> int:
         b[_EVENT] = _FAULT_OPERATOR_TIMEOUT
         b[_EVENT_CHANNEL] = 0 - 1
         b[_EVENT_VALUE] = age
+        b[_STATE] = _FAULT
         b[_STOP_STATE] = _FAULT
         phase = int(_RAMP)
         b[_MOVING] = 1
@@ -92,6 +94,8 @@ def step(b: ptr32) -> int:
         if b[_TIMER] == 0:
             phase = int(_RUN)
             b[_OPERATOR_AGE] = 0
+            # What came while the brakes opened only proved that someone is there; it may be old by now.
+            b[_NEW_COMMAND] = 0
         else:
             b[_TIMER] = b[_TIMER] - 1
     elif phase == _RAMP:
@@ -125,11 +129,15 @@ def step(b: ptr32) -> int:
 def stop_following(b: ptr32, j: ptr32, channel: int):
     """Fault, and close the brakes at once: joint ``channel`` is further from its setpoint than FOLLOWING_MAX.
 
-    There is no ramp: a joint that does not follow would not follow the ramp either.
+    There is no ramp, and no torque on this joint: it would not follow the ramp either, and whatever keeps it from
+    following, a reversed encoder perhaps, may make its drive push it the wrong way.
     """
     s = 1 << 31
     phase = b[_PHASE]
-    if phase == _OFF or phase == _CLOSING:
+    if phase == _OFF:
+        return
+    j[_TRIPPED] = 1
+    if phase == _CLOSING:
         return
     error = ((j[_SETPOINT] ^ s) - s) - ((j[_POSITION] ^ s) - s)
     if error < 0:
@@ -139,6 +147,7 @@ def stop_following(b: ptr32, j: ptr32, channel: int):
         b[_EVENT] = _FAULT_FOLLOWING_ERROR
         b[_EVENT_CHANNEL] = channel
         b[_EVENT_VALUE] = error
+    b[_STATE] = _FAULT
     b[_STOP_STATE] = _FAULT
     b[_PHASE] = _CLOSING
     b[_TIMER] = b[_CLOSE_TIME]

@@ -6,7 +6,7 @@ import micropython
 from micropython import const
 
 # The first 31 bits of the SHA-256 of protocol.cddl without comments and blanks; a test holds it against the file.
-SCHEMA = 1100038524
+SCHEMA = 755150059
 
 IDENTIFY = 1
 CONFIGURE_BOARD = 2
@@ -36,7 +36,6 @@ REFUSED_FAULT_LATCHED = 43
 REFUSED_CHANNEL = 44
 REFUSED_CONFIGURATION = 45
 
-_INT_MIN = -0x7FFFFFFF - 1
 _INT_MAX = 0x7FFFFFFF
 
 # Lowest and highest value of each field, in the order of protocol.cddl, from the type to the last.
@@ -44,7 +43,7 @@ CONFIGURE_BOARD_RANGES = array("i", (2, 2, 0, _INT_MAX, 500, 100_000, 5_000, 200
 CONFIGURE_JOINT_RANGES = array(
     "i",
     (3, 3, 0, _INT_MAX, 0, 7)
-    + (_INT_MIN, _INT_MAX) * 2
+    + (-0x3FFFFFFF, 0x3FFFFFFF) * 2
     + (1, 30_000_000, 1_000, 2_000_000_000, 1_000, 2_000_000_000)
     + (1, 1_000_000, 1, 1_000_000)
     + (-65_535, 65_535, 0, 16)

@@ -13,6 +13,7 @@ from bedside.errors import CellError
 from bedside.places import BOARDS
 
 Positive = Annotated[float, Meta(gt=0, le=10_000)]
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,24}$")]
 Share = Annotated[float, Meta(gt=0, le=1)]
 Gain = Annotated[float, Meta(ge=0, le=100_000)]
 
@@ -64,7 +65,7 @@ class Brake(Struct, forbid_unknown_fields=True):
 class Joint(Struct, forbid_unknown_fields=True):
     """One joint of the arm, and where it is wired."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=24)]
+    name: Name
     board: str
     channel: Annotated[int, Meta(ge=0, le=7)]
     unit: Literal["rad", "m"]
@@ -78,9 +79,9 @@ class Joint(Struct, forbid_unknown_fields=True):
 class BoardSlot(Struct, forbid_unknown_fields=True):
     """A board of the arm: ``type`` is a file in ``boards/``; ``port`` a serial port, or ``sim:NAME``."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=24)]
+    name: Name
     type: str
-    port: Annotated[str, Meta(min_length=1)]
+    port: Annotated[str, Meta(pattern=r"^(sim:[A-Za-z0-9_-]+|(?!sim:).+)$")]
 
 
 class Arm(Struct, forbid_unknown_fields=True):
@@ -90,7 +91,7 @@ class Arm(Struct, forbid_unknown_fields=True):
     for ``hold_ms`` before the brakes close.
     """
 
-    name: Annotated[str, Meta(min_length=1, max_length=24)]
+    name: Name
     command_hz: Annotated[float, Meta(ge=10, le=2000)] = 200
     operator_timeout_ms: Annotated[float, Meta(ge=5, le=200)] = 30
     hold_ms: Annotated[int, Meta(ge=0, le=5000)] = 200
@@ -176,6 +177,14 @@ def _check(cell: Cell) -> None:
             raise CellError(
                 f"board '{board.name}': its joints use channels {channels}; they must be 0, 1, 2 … without gaps"
             )
+
+
+def _check_identity(board: str, joints: list[str]) -> None:
+    """Check that what the board tells of itself fits one frame of 252 bytes; a simulated one tells its name twice."""
+    size = 44 + 2 * len(board) + sum(17 + len(joint) for joint in joints)
+    if size > 252:
+        over = f"its name and those of its {len(joints)} joints are {size - 252} letters too long"
+        raise CellError(f"board '{board}': {over}")
 
 
 def _check_joint(joint: Joint) -> None:

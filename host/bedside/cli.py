@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import signal
 import sys
 import time
@@ -48,8 +49,10 @@ def _parser() -> argparse.ArgumentParser:
     drive.add_argument(
         "--recording", type=Path, metavar="FILE.csv[.gz]", help="play this instead of the built-in motion"
     )
-    drive.add_argument("--seconds", type=float, default=20.0, help="length of the built-in motion (default 20)")
-    drive.add_argument("--rate", type=float, metavar="HZ", help="commands a second (default: the cell's command_hz)")
+    drive.add_argument("--seconds", type=_positive, default=20.0, help="length of the built-in motion (default 20)")
+    drive.add_argument(
+        "--rate", type=_positive, metavar="HZ", help="commands a second (default: the cell's command_hz)"
+    )
     drive.add_argument("--bridge", metavar="HOST:PORT", help="where the bridge is (default: the cell's listen)")
     drive.add_argument("--log", type=Path, metavar="FILE.csv", help="write what came back")
     drive.add_argument("--clear", action="store_true", help="clear a fault whose cause is gone, and do not move")
@@ -62,10 +65,17 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument(
         "--cell", type=Path, metavar="CELL.toml", help="default: the seven-joint arm that comes with Bedside"
     )
-    demo.add_argument("--seconds", type=float, default=20.0, help="motion before the cable is pulled (default 20)")
+    demo.add_argument("--seconds", type=_positive, default=20.0, help="motion before the cable is pulled (default 20)")
     demo.add_argument("--output", type=Path, default=Path("build/demo"), metavar="FOLDER")
     demo.set_defaults(run=_demo)
     return parser
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not (math.isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError(f"{text}: must be a number above 0")
+    return value
 
 
 def _sim(arguments: argparse.Namespace) -> None:

@@ -38,7 +38,10 @@ def _explain(message: str, raw: Any, kind: type) -> str:
     value = raw
     key = ""
     for name, index in steps:
-        value = value[name] if name else value[int(index)]
+        try:
+            value = value[name] if name else value[int(index)]
+        except (KeyError, IndexError, TypeError):
+            return f"{where.strip('`.')}: {what[0].lower()}{what[1:]}"  # msgspec does not name the keys of a table
         if name:
             key += f".{name}" if key else name
         else:

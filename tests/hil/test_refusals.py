@@ -28,6 +28,7 @@ def test_enable_is_refused_until_every_joint_is_configured(world: World, cell: C
     bench = BoardBench(world, cell, "psm1-wrist")
     bench.talk(joint_message(bench.joints[0], 1000))
     bench.talk(board_message(cell.arm, 200.0))
+    bench.operator_seq += 1
     bench.state_command(schema.ENABLE)
     assert bench.tick().state == DISABLED
     assert names(bench) == ["not-configured"]

@@ -124,6 +124,7 @@ def test_the_fault_latches_until_it_is_cleared(wrist: BoardBench) -> None:
     wrist.sweep(60, SPEEDS)
     assert wrist.until_off().state == FAULT
     places = [plant.position for plant in wrist.plants]
+    wrist.operator_seq += 1
     assert wrist.state_command(schema.ENABLE).state == FAULT
     wrist.tick()
     wrist.operator_seq += 5

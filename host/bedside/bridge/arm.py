@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from bedside.bridge.connect import configure
 from bedside.cell import Cell
-from bedside.errors import LinkError, SurgeonError
+from bedside.errors import BedsideError, LinkError, SurgeonError
 from bedside.link import causes, schema
 from bedside.link.board import BoardLink
 from bedside.link.messages import DISABLED, ENABLED, FAULT, OFF, OPENING, RUN, Event, Feedback
@@ -40,8 +40,10 @@ class Arm:
         self._limits = [(*joint.limits.position, joint.limits.velocity, joint.limits.step) for joint in cell.joint]
         self._latest: list[Feedback | None] = [None] * len(links)
         self._awaited = [0] * len(links)
-        self._silent = [0] * len(links)
-        self._silent_cycles = max(2, round(_SILENT_S * cell.arm.cycle_hz))
+        self._period_ns = round(1e9 / cell.arm.cycle_hz)
+        # When each board was last heard, and since when it owes an answer; 0 for not yet, and for nothing owed.
+        self._heard_ns = [0] * len(links)
+        self._owing_ns = [0] * len(links)
         self._lost = [False] * len(links)
         self._waiting = 0
         self._sent_ns = 0
@@ -51,7 +53,7 @@ class Arm:
         self.operator_seq = -1
         self.failure: LinkError | None = None
         self.gone: set[int] = set()
-        self._last: list[float] | None = None
+        self._last: list[float] = []
 
     # ---- what the arm is -----------------------------------------------------------------
 
@@ -99,31 +101,47 @@ class Arm:
     # ---- what it is told -----------------------------------------------------------------
 
     def enable(self, seq: int, command_hz: float) -> None:
-        """Configure every board and enable it; operator sequences count from ``seq``. Raises BedsideError, unmoved."""
+        """Configure every board and enable it; operator sequences count from ``seq``.
+
+        Raises BedsideError when a board refuses or does not answer; then every board is off, or stopping.
+        """
         if self.failure:
             raise SurgeonError(str(self.failure))
+        for link, lost in zip(self.links, self._lost, strict=True):
+            if lost:
+                raise SurgeonError(f"{link.label} was silent; when it answers again, disable, then enable")
+        if self.state == FAULT:
+            raise SurgeonError("a board is in FAULT; find the cause, then disable (which clears it), then enable")
         if not self.is_off:
             raise SurgeonError("the arm is on or stopping; disable it and wait until it is off")
-        if any(feedback and feedback.state == FAULT for feedback in self._latest):
-            raise SurgeonError("a board is in FAULT; find the cause, then disable (which clears it), then enable")
         configure(self.cell, self.links, command_hz)
-        self._lost = [False] * len(self.links)
-        self._silent = [0] * len(self.links)
-        for link in self.links:
-            link.ask([schema.STATE_COMMAND, 0, seq, schema.ENABLE])
+        self._heard_ns = [0] * len(self.links)
+        self._owing_ns = [0] * len(self.links)
+        try:
+            for board, link in enumerate(self.links):
+                self._latest[board] = link.ask([schema.STATE_COMMAND, 0, seq, schema.ENABLE])
+        except BedsideError:
+            self.stop()
+            raise
         self.operator_seq = seq
-        self._last = None
+        self._last = self.feedback(0).setpoint
         self._engaged = True
         self._stopping = False
 
     def disable(self) -> None:
-        """Stop every board, or clear its fault; taken in every state."""
+        """Stop every board that is on, and clear the fault of those that are off, as a person at the console asks."""
         for board in range(len(self.links)):
-            self._stop_board(board)
+            self._send_disable(board)
         # A board that answers again after it was silent is forgiven here, as a fault is.
-        self._lost = [silent >= self._silent_cycles for silent in self._silent]
-        if self._engaged:
-            self._stopping = True
+        self._lost = [lost and self._owing_ns[board] > 0 for board, lost in enumerate(self._lost)]
+        self._stopping = self._engaged
+
+    def stop(self) -> None:
+        """Stop every board that is on or may be; a fault stays."""
+        for board, latest in enumerate(self._latest):
+            if latest is None or latest.phase != OFF or latest.state != FAULT:
+                self._send_disable(board)
+        self._stopping = self._engaged
 
     def command(self, message: protocol.ServoJp, now_ns: int) -> None:
         """Check a command and send each board its part, at once. Raises SurgeonError; then nothing was sent."""
@@ -147,15 +165,17 @@ class Arm:
     def cycle(self, now_ns: int) -> None:
         """End a cycle: count who did not answer, and cover silence with keep-alives."""
         self.cycles += 1
-        if self._waiting and not self._sent_this_cycle:
-            self.missed_cycles += 1
-            for board, link in enumerate(self.links):
-                if self._awaited[board]:
-                    self._silent[board] += 1
-                    if self._silent[board] == self._silent_cycles and not self._lost[board]:
-                        self._lost[board] = True
-                        self._tell(f"{link.label}: no answer for {1000 * _SILENT_S:g} ms; check its power and cable")
-                        self._stop_group()
+        late = False
+        for board, owing_ns in enumerate(self._owing_ns):
+            late = late or bool(owing_ns and now_ns - owing_ns >= self._period_ns)
+            heard_ns = self._heard_ns[board] = self._heard_ns[board] or now_ns
+            if now_ns - heard_ns > _SILENT_S * 1e9 and not self._lost[board]:
+                self._lost[board] = True
+                self._tell(
+                    f"{self.links[board].label}: no answer for {1000 * _SILENT_S:g} ms; check its power and cable"
+                )
+                self._stop_group()
+        self.missed_cycles += late
         if not self._sent_this_cycle:
             self._begin_round(now_ns)
             for board in range(len(self.links)):
@@ -173,8 +193,11 @@ class Arm:
             return False
         for message in messages:
             if isinstance(message, Feedback):
+                if len(message.joint_fields) != JOINT_FIELDS * len(self._order[board]):
+                    continue  # no answer of this board; if it goes on, the board counts as silent
                 self._latest[board] = message
-                self._silent[board] = 0
+                self._heard_ns[board] = now_ns
+                self._owing_ns[board] = 0
                 if message.link_seq >= self._awaited[board] > 0:
                     self._awaited[board] = 0
                     self._waiting -= 1
@@ -201,7 +224,7 @@ class Arm:
             if abs(velocity[index]) > fastest:
                 name, unit = self.cell.joint[index].name, self.cell.joint[index].unit
                 raise SurgeonError(f"joint '{name}': velocity {velocity[index]:g} {unit}/s is above {fastest:g}")
-            if last and abs(position[index] - last[index]) > step:
+            if abs(position[index] - last[index]) > step:
                 name, unit = self.cell.joint[index].name, self.cell.joint[index].unit
                 raise SurgeonError(
                     f"joint '{name}': a step of {abs(position[index] - last[index]):g} {unit} is above {step:g}; "
@@ -216,15 +239,15 @@ class Arm:
     def _send(self, board: int, message: list[int]) -> None:
         if board in self.gone:
             return
-        link = self.links[board]
         try:
-            self._awaited[board] = link.send(message)
+            self._awaited[board] = self.links[board].send(message)
         except LinkError as error:
             self._lose(board, error)
         else:
+            self._owing_ns[board] = self._owing_ns[board] or self._sent_ns
             self._waiting += 1
 
-    def _stop_board(self, board: int) -> None:
+    def _send_disable(self, board: int) -> None:
         if board not in self.gone:
             try:
                 self.links[board].send([schema.STATE_COMMAND, 0, max(0, self.operator_seq), schema.DISABLE])
@@ -235,7 +258,6 @@ class Arm:
         """Note that a port has gone, and stop the rest of the arm."""
         self.gone.add(board)
         self._lost[board] = True
-        self._silent[board] = self._silent_cycles
         self.failure = self.failure or error
         self._tell(str(error))
         self._stop_group()
@@ -259,9 +281,5 @@ class Arm:
             self._engaged = False
 
     def _stop_group(self) -> None:
-        if not self._engaged or self._stopping:
-            return
-        self._stopping = True
-        for other, feedback in enumerate(self._latest):
-            if feedback and feedback.phase in (OPENING, RUN) and not self._lost[other]:
-                self._stop_board(other)
+        if self._engaged and not self._stopping:
+            self.stop()

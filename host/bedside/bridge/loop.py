@@ -134,7 +134,7 @@ class Bridge:
     def _begin_stop(self) -> None:
         if not self._stop_by_ns:
             self._stop_by_ns = time.monotonic_ns() + round(_STOP_S * 1e9)
-            self._arm.disable()
+            self._arm.stop()
 
 
 @contextlib.contextmanager

@@ -24,6 +24,7 @@ FLAGS = {
 }
 
 _HEAD, _JOINT = 10, 5
+_INT_MIN, _INT_MAX = -(2**31), 2**31 - 1
 _BOARD_FIELDS = ("tick", "state", "phase", "cause", "operator_age", "late_ticks", "refused")
 _JOINT_FIELDS = ("positions", "errors", "velocities", "outputs", "flags")
 
@@ -101,7 +102,7 @@ def parse(message: list[Any]) -> Message:
     """Return what a decoded ``message`` says. Raises LinkError if it is none that a board of this schema sends."""
     kind = message[0]
     if kind == schema.FEEDBACK and len(message) > _HEAD and not (len(message) - _HEAD) % _JOINT:
-        if set(map(type, message)) == {int}:
+        if set(map(type, message)) == {int} and min(message) >= _INT_MIN and max(message) <= _INT_MAX:
             return Feedback(message)
     elif kind == schema.EVENT and len(message) == 5 and all(type(value) is int for value in message):
         return Event(*message[1:])

@@ -66,8 +66,12 @@ class SimBoard:
         self._main = main or FIRMWARE / "main.py"
         self._config = directory / f"{name}.json"
         self._log = directory / f"{name}.log"
-        directory.mkdir(parents=True, exist_ok=True)
-        self._config.write_text(json.dumps({"name": name, "uid": f"sim-{name}", "joints": joints, "tick_hz": tick_hz}))
+        config = {"name": name, "uid": f"sim-{name}", "joints": joints, "tick_hz": tick_hz}
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            self._config.write_text(json.dumps(config))
+        except OSError as error:
+            raise BedsideError(f"{directory}: cannot keep a simulated board's files: {error.strerror}") from None
         self._master, self._slave = pty.openpty()
         tty.setraw(self._slave)
         os.set_blocking(self._master, False)

@@ -31,6 +31,7 @@ class Console:
 
     def state_command(self, command: str, command_hz: float = 0.0) -> None:
         """Send attach, enable or disable."""
+        self.seq += 1
         self._send(protocol.StateCommand(self.session, self.seq, command, command_hz))  # type: ignore[arg-type]
 
     def servo_jp(self, position: list[float], velocity: list[float]) -> int:

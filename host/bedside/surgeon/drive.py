@@ -100,23 +100,31 @@ class Drive:
             self._stream(eased, self._progress)
             self._stream(Approach(eased.at(eased.duration_s)[0], eased.at(eased.duration_s)[0], joints))
         finally:
-            # A fault stays until a person clears it.
-            if self._console.latest and self._console.latest.state != FAULT:
-                with contextlib.suppress(SurgeonError):
-                    self.disable()
+            with contextlib.suppress(SurgeonError):
+                self._stop()
+
+    def _stop(self) -> None:
+        """Stop the arm and wait until it is off; a fault ends this, and stays until a person clears it."""
+        self._until_off(lambda boards: any(board[1] == FAULT or board[3] for board in boards))
 
     def disable(self) -> None:
         """Stop the arm, clear a fault if there is one, and wait until it is off. Raises SurgeonError if it stays on."""
+        self._until_off(lambda _: False)
+
+    def _until_off(self, give_up: Callable[[list[list[int]]], bool]) -> None:
         begun = time.monotonic()
         asked = 0.0
         while time.monotonic() - begun < _DISABLE_S:
+            with contextlib.suppress(SurgeonError):
+                self._receive()
+            latest = self._console.latest
+            if latest:
+                boards = latest.boards
+                if give_up(boards) or (latest.state == DISABLED and all(board[2] == OFF for board in boards)):
+                    return
             if time.monotonic() - asked > _ASK_AGAIN_S:
                 asked = time.monotonic()
                 self._console.state_command("disable")
-            self._receive()
-            latest = self._console.latest
-            if latest and latest.state == DISABLED and all(board[2] == OFF for board in latest.boards):
-                return
             select.select([self._console.socket], [], [], 0.02)
         raise SurgeonError("the arm does not become DISABLED; look at the bridge's messages")
 

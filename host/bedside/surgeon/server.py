@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import socket
+from collections import deque
 
 from bedside.errors import SurgeonError
 from bedside.surgeon import protocol
@@ -18,6 +19,8 @@ Address = tuple[str, int]
 _GONE_NS = 1_000_000_000
 # At most this many refusals a second are told to whoever sends junk.
 _NOTICES_PER_S = 10
+# Ended sessions that are remembered, so that what they once sent cannot be sent again.
+_SESSIONS = 1000
 
 
 def parse_address(text: str) -> Address:
@@ -57,6 +60,8 @@ class Server:
         self._listeners = listeners
         self._console: Address | None = None
         self._heard_ns = 0
+        self._newest_seq = -1
+        self._ended: deque[int] = deque(maxlen=_SESSIONS)
         self._notices = 0
         self._notices_since_ns = 0
 
@@ -76,7 +81,14 @@ class Server:
         except SurgeonError as error:
             self.refuse(str(error), now_ns, sender)
             raise
-        self._heard_ns = now_ns
+        is_enable = isinstance(message, protocol.StateCommand) and message.command == "enable"
+        if is_enable and message.seq <= self._newest_seq:
+            text = f"enable {message.seq} is not newer than {self._newest_seq}; old ones are dropped"
+            self.refuse(text, now_ns, sender)
+            raise SurgeonError(text)
+        if message.session == self.session:
+            self._heard_ns = now_ns
+            self._newest_seq = max(self._newest_seq, message.seq)
         return message
 
     def refuse(self, text: str, now_ns: int, sender: Address | None = None) -> None:
@@ -117,8 +129,13 @@ class Server:
         if self._console and (present or not arm_is_off) and message.command != "disable":
             raise SurgeonError("another console has the arm; wait until it is off and that console has left")
         if not self._console or not present or arm_is_off:
+            if message.session in self._ended:
+                raise SurgeonError("this session has ended; start a new one")
+            if self._console:
+                self._ended.append(self.session)
             self._console = sender
             self.session = message.session
+            self._newest_seq = -1
 
     def _send(self, data: bytes, target: Address) -> None:
         with contextlib.suppress(OSError):
