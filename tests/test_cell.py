@@ -6,11 +6,14 @@ from pathlib import Path
 import pytest
 
 from bedside.cell import load_cell
+from bedside.cli import main
 from bedside.errors import CellError
 from bedside.link.scale import joint_message
 from bedside.places import BOARDS
+from bedside.sim.plant import load_plants
 
 PSM = (BOARDS / "cells" / "psm.toml").read_text()
+JAW = PSM[PSM.rindex("[[joint]]") :]
 
 
 @pytest.mark.parametrize("path", sorted((BOARDS / "cells").glob("*.toml")), ids=lambda path: path.stem)
@@ -81,3 +84,39 @@ def test_a_gain_that_the_board_cannot_hold_is_refused_by_name() -> None:
     cell.joint[0].gains.kd = 99_999.0
     with pytest.raises(CellError, match=r"joint\[outer_yaw\]\.gains\.kd"):
         joint_message(cell.joint[0], 500)
+
+
+def test_names_that_do_not_fit_a_boards_frame_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "cell.toml"
+    text = PSM.replace("psm1-wrist", "psm1-wrist".ljust(24, "_"))
+    for name in ("wrist_pitch", "wrist_yaw", "jaw"):
+        text = text.replace(f'name = "{name}"', f'name = "{name:_<24}"')
+    text += (
+        JAW.replace('name = "jaw"', f'name = "{"fourth":_<24}"')
+        .replace("channel = 2", "channel = 3")
+        .replace("psm1-wrist", "psm1-wrist".ljust(24, "_"))
+    )
+    path.write_text(text)
+    with pytest.raises(CellError, match="letters too long"):
+        load_cell(path)
+
+
+def test_a_name_with_a_comma_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "cell.toml"
+    path.write_text(PSM.replace('name = "jaw"', 'name = "jaw, gripper"'))
+    with pytest.raises(CellError, match=r"key 'joint\[jaw, gripper\]\.name' = 'jaw, gripper'"):
+        load_cell(path)
+
+
+def test_a_wrong_value_in_a_plant_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "plants.toml"
+    path.write_text((BOARDS / "plants" / "psm.toml").read_text().replace("supply_v = 24", 'supply_v = "24 volts"', 1))
+    with pytest.raises(CellError, match="supply_v"):
+        load_plants(path, ["outer_yaw"], 0.001)
+
+
+@pytest.mark.parametrize("seconds", ["-5", "0", "nan", "soon"])
+def test_a_motion_must_last_some_time(seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["drive", "cell.toml", "--seconds", seconds])
+    assert "seconds" in capsys.readouterr().err

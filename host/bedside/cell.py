@@ -177,6 +177,7 @@ def _check(cell: Cell) -> None:
             raise CellError(
                 f"board '{board.name}': its joints use channels {channels}; they must be 0, 1, 2 … without gaps"
             )
+        _check_identity(board.name, [joint.name for _, joint in cell.joints_of(board.name)])
 
 
 def _check_identity(board: str, joints: list[str]) -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from bedside.bridge.arm import Arm
 from bedside.cell import Cell
-from bedside.errors import SurgeonError
+from bedside.errors import LinkError, SurgeonError
+from bedside.link import schema
 from bedside.link.messages import DISABLED, ENABLED, FAULT, OFF, RAMP, RUN
 from bedside.sim.world import World
 from bedside.surgeon.protocol import ServoJp
@@ -181,3 +182,58 @@ def test_a_restart_of_the_bridge_moves_nothing(operator: Operator, world: World,
         restarted.arm.enable(restarted.seq, 200.0)
     restarted.serve(50)
     assert [plant.position for plant in world.plants.values()] == places
+
+
+@pytest.mark.parametrize("command_every", [1, 4, 5])
+def test_a_silent_board_is_noticed_while_commands_flow(
+    operator: Operator, world: World, told: list[str], command_every: int
+) -> None:
+    operator.enable()
+    here = operator.arm.feedback(0).setpoint
+    operator.deaf.add(1)
+    for cycle in range(120):
+        if cycle % command_every == 0 and not told:
+            operator.seq += 1
+            operator.arm.command(ServoJp(0, operator.seq, here, [0.0] * 7), operator.now)
+            operator.listen()
+        operator.serve(1)
+    assert any("board 'psm1-slide': no answer for 100 ms" in line for line in told)
+    assert operator.arm.missed_cycles > 90
+
+
+def test_the_first_command_must_be_near_the_arm(operator: Operator) -> None:
+    operator.enable()
+    far = [0.0, 0.0, 0.12, 0.0, 0.0, 0.0, 0.3]
+    with pytest.raises(SurgeonError, match=r"joint 'jaw': a step of 0\.3 rad is above 0\.25"):
+        operator.arm.command(ServoJp(0, operator.seq + 1, far, [0.0] * 7), operator.now)
+
+
+def test_a_stop_keeps_the_fault_and_only_disable_clears_it(operator: Operator, world: World) -> None:
+    operator.enable()
+    operator.move(10)
+    operator.serve(500)
+    assert operator.arm.state == FAULT
+    operator.arm.stop()
+    operator.serve(5)
+    assert operator.arm.state == FAULT
+    operator.arm.disable()
+    operator.serve(5)
+    assert operator.arm.state == DISABLED
+
+
+def test_when_one_board_refuses_to_be_enabled_none_is(operator: Operator, world: World) -> None:
+    operator.serve(1)
+    links = operator.arm.links
+    ask = links[2].ask
+
+    def refuse(message: list[int]) -> object:
+        if message[0] == schema.STATE_COMMAND:
+            raise LinkError("refused")
+        return ask(message)
+
+    links[2].ask = refuse  # type: ignore[method-assign, assignment]
+    with pytest.raises(LinkError, match="refused"):
+        operator.arm.enable(1, 200.0)
+    operator.serve(100)
+    assert operator.arm.is_off
+    assert all(plant.brake_closed for plant in world.plants.values())

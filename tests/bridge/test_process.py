@@ -174,3 +174,15 @@ def test_a_second_bridge_is_refused(site: Site) -> None:
     assert second.returncode == 1
     assert "is another bridge running?" in out
     assert site.speed() > 0
+
+
+def test_a_console_that_freezes_leaves_a_fault_that_only_a_person_clears(site: Site) -> None:
+    bridge, drive = site.moving()
+    drive.send_signal(signal.SIGSTOP)
+    site.until(lambda: all(plant.brake_closed for plant in site.world.plants.values()), "braked")
+    drive.send_signal(signal.SIGCONT)
+    assert drive.wait(20) == 1
+    time.sleep(0.5)
+    bridge.send_signal(signal.SIGINT)
+    bridge.communicate(timeout=20)
+    assert site.states() == [(FAULT, OFF)] * 3, "neither the console's end nor the bridge's cleared it"

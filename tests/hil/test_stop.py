@@ -154,3 +154,41 @@ def test_a_joint_that_does_not_follow_is_braked_at_once(wrist: BoardBench, monke
     wrist.sweep(60, [1.0, 0.0, 0.0])
     feedback = wrist.until_off()
     assert (feedback.state, causes.name_of(feedback.cause)) == (FAULT, "following-error")
+
+
+def test_a_command_from_while_the_brakes_opened_is_not_carried_out_later(wrist: BoardBench) -> None:
+    wrist.operator_seq += 1
+    wrist.state_command(schema.ENABLE)
+    wrist.tick()
+    wrist.command([0.1, 0.1, 0.1], [0.0] * 3)
+    feedback = wrist.until_off()
+    assert [p + e for p, e in zip(feedback.positions, feedback.errors, strict=True)] == [0, 0, 0]
+    assert (feedback.state, causes.name_of(feedback.cause)) == (FAULT, "operator-timeout")
+
+
+def test_enabling_needs_a_newer_operator_sequence(wrist: BoardBench) -> None:
+    wrist.enable()
+    wrist.state_command(schema.DISABLE)
+    wrist.until_off()
+    wrist.state_command(schema.ENABLE)
+    assert wrist.tick(3).state == DISABLED
+    assert causes.name_of(wrist.events[-1].code) == "old-operator-sequence"
+
+
+def test_the_joint_that_does_not_follow_loses_its_torque_at_once(
+    wrist: BoardBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrist.enable()
+    plant = wrist.plants[0]
+    monkeypatch.setattr(plant.load, "end_stops", (plant.position - 0.01, plant.position + 0.01))
+    at, feedback = 0.0, wrist.tick()
+    for tick in range(400):
+        if tick % 5 == 0:
+            at += 0.005
+            wrist.command([at, 0.0, 0.0], [1.0, 0.0, 0.0])
+        feedback = wrist.tick()
+        if feedback.phase == CLOSING:
+            break
+    flags = wrist.tick(1).flags
+    assert feedback.phase == CLOSING
+    assert [flag & 2 for flag in flags] == [0, 2, 2]

@@ -100,3 +100,18 @@ def test_a_flood_of_junk_gets_few_answers(server: Server, consoles: list[socket.
             answers += 1
     assert answers <= 20
     assert server.refused == 200
+
+
+def test_what_was_sent_once_does_not_enable_again(server: Server, consoles: list[socket.socket]) -> None:
+    first, second = consoles
+    enable = protocol.encode(protocol.StateCommand(1, 5, "enable", 200.0))
+    first.send(enable)
+    assert server.receive(0, True) is not None
+    first.send(enable)
+    with pytest.raises(SurgeonError, match="enable 5 is not newer than 5"):
+        server.receive(1, True)
+    second.send(protocol.encode(protocol.StateCommand(2, 1, "attach", 0.0)))
+    assert server.receive(3 * S, True) is not None
+    first.send(enable)
+    with pytest.raises(SurgeonError, match="this session has ended"):
+        server.receive(6 * S, True)
