@@ -7,6 +7,7 @@ import ctypes
 import gc
 import os
 import time
+from collections.abc import Iterator
 
 _TFD_TIMER_ABSTIME = 1
 _FLAGS = os.O_NONBLOCK | os.O_CLOEXEC
@@ -58,3 +59,18 @@ def be_on_time(priority: int = 10) -> None:
     gc.disable()
     with contextlib.suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+
+
+@contextlib.contextmanager
+def on_one_cpu() -> Iterator[None]:
+    """Let the processes that are started inside share one CPU.
+
+    A virtual machine's CPU may stall for longer than an operator timeout. On one CPU a simulated arm, its bridge and
+    its console stand still together then; on two, the boards would see a console that has fallen silent.
+    """
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(allowed)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bedside.cell import Cell, load_cell
+from bedside.clock import on_one_cpu
 from bedside.errors import BedsideError, SurgeonError
 from bedside.link.messages import OFF
 from bedside.surgeon import protocol
@@ -28,7 +29,7 @@ _STOP_S = 15.0
 _EXTRA_S = 12.0
 # A machine that runs other things too may stall for longer than a fresh command may take. Then the demo tries again,
 # later with a longer operator timeout, and reports the one that it ran with.
-_TIMEOUT_FACTORS = (1, 1, 2, 4, 6)
+_TIMEOUT_FACTORS = (1, 1, 2, 4, 6, 6, 6)
 
 
 @dataclass
@@ -110,9 +111,10 @@ def run_demo(cell_path: Path, recording: Path | None, seconds: float, output: Pa
         def start(name: str, module: str, *arguments: str) -> subprocess.Popen[bytes]:
             log = processes.enter_context((output / f"{name}.log").open("wb"))
             command = [sys.executable, "-m", module, *arguments]
-            process = subprocess.Popen(
-                command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-            )
+            with on_one_cpu():
+                process = subprocess.Popen(
+                    command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+                )
             processes.callback(_end, process)
             return process
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 import io
 import json
 import math
@@ -32,7 +33,9 @@ def write_report(cell: Cell, capture: Capture, output: Path, motion: str) -> Non
         import numpy as np
     except ImportError:
         raise BedsideError("the report needs matplotlib: pip install 'bedside[demo]'") from None
-    data = _Data(cell, capture, np)
+    with (output / "drive.csv").open(newline="", encoding="utf-8") as file:
+        answered = [row for row in csv.DictReader(file) if row["round_trip_us"]]
+    data = _Data(cell, capture, answered, np)
     summary = data.summary(motion)
     (output / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     overview = _overview(data)
@@ -53,11 +56,13 @@ class _Data:
     ``t`` is this machine's time, ``board_t`` the first board's, in which motion is smooth whatever the machine does.
     """
 
-    def __init__(self, cell: Cell, capture: Capture, np: Any) -> None:
+    def __init__(self, cell: Cell, capture: Capture, console_log: list[dict[str, str]], np: Any) -> None:
         assert capture.moving_s is not None
         assert capture.cut_s is not None
         self.np = np
         self.cell = cell
+        self.console_log = console_log
+        self.started = capture.moving_s
         self.names = [joint.name for joint in cell.joint]
         self.units = [joint.unit for joint in cell.joint]
         rows = [feedback for _, feedback in capture.feedback]
@@ -67,7 +72,6 @@ class _Data:
         self.setpoint = np.array([row.setpoint for row in rows])
         self.velocity = np.array([row.velocity for row in rows])
         self.boards = np.array([row.boards for row in rows])
-        self.seq = np.array([row.seq for row in rows])
         ticks = self.boards[:, 0, 0]
         self.board_t = (ticks - ticks[int(np.argmax(self.t >= 0))]) / load_board_type(cell.board[0].type).tick_hz
         self.board_cut = float(np.interp(self.cut, self.t, self.board_t))
@@ -76,21 +80,15 @@ class _Data:
         self.rows = rows
         self.command_t = np.array([t for t, _ in capture.commands]) - capture.moving_s
         self.command = np.array([command.position for _, command in capture.commands])
-        self.command_seq = np.array([command.seq for _, command in capture.commands])
         self.notices = capture.notices
 
     def round_trips_ms(self) -> Any:
-        """Return (time, milliseconds) of each command, from its copy on the way out to its feedback's."""
+        """Return (time, milliseconds) of each command while the arm moved, as the console itself measured them."""
         np = self.np
-        answered = np.searchsorted(self.seq_growing(), self.command_seq)
-        seen = answered < len(self.t)
-        ms = (self.t[answered[seen]] - self.command_t[seen]) * 1000
-        sound = (ms >= 0) & (self.command_t[seen] < self.cut - 0.1)
-        return self.command_t[seen][sound], ms[sound]
-
-    def seq_growing(self) -> Any:
-        """Return the answered sequence so far, which a board that stops cannot take back."""
-        return self.np.maximum.accumulate(self.seq)
+        t = np.array([float(row["t_s"]) for row in self.console_log]) - self.started
+        ms = np.array([float(row["round_trip_us"]) / 1000 for row in self.console_log])
+        moving = (t >= 0) & (t <= self.cut)
+        return t[moving], ms[moving]
 
     def lag_ms(self, joint: int) -> float:
         """Return the delay that best lays the measured position over the commanded one, to 0.5 ms."""

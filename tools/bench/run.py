@@ -22,6 +22,7 @@ from rich.progress import Progress
 from rich.table import Table
 from round_trip import bridge, echoes
 
+from bedside.errors import SurgeonError
 from bedside.places import BOARDS, FIRMWARE
 from bedside.sim.board import interpreter
 
@@ -30,6 +31,7 @@ OUTPUT = Path("build/bench")
 ROUNDS = 5
 SECONDS = 4.0
 BELAY_CALLS = 300
+ATTEMPTS = 6
 
 
 @dataclass
@@ -87,6 +89,17 @@ def patient_cell(folder: Path) -> Path:
     return cell
 
 
+def undisturbed(cell: Path, folder: Path) -> tuple[list[int], list[int]]:
+    """Measure the bridge; again if this machine stalled for so long that the arm stopped, as it should."""
+    for attempt in range(ATTEMPTS):
+        try:
+            return bridge(cell, folder, SECONDS)
+        except SurgeonError:
+            if attempt == ATTEMPTS - 1:
+                raise
+    raise AssertionError
+
+
 def p50(times: list[float]) -> float:
     """Return the median."""
     return statistics.median(times)
@@ -122,7 +135,7 @@ def main() -> None:
             progress.advance(task)
             trips["echo"].append([float(us) for us in echoes(cell, Path(folder), SECONDS)])
             progress.advance(task)
-            whole, rounds = bridge(cell, Path(folder), SECONDS)
+            whole, rounds = undisturbed(cell, Path(folder))
             trips["console"].append([float(us) for us in whole])
             trips["round"].append([float(us) for us in rounds])
             progress.advance(task)

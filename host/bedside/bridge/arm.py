@@ -41,8 +41,9 @@ class Arm:
         self._latest: list[Feedback | None] = [None] * len(links)
         self._awaited = [0] * len(links)
         self._period_ns = round(1e9 / cell.arm.cycle_hz)
-        # When each board was last heard, and since when it owes an answer; 0 for not yet, and for nothing owed.
-        self._heard_ns = [0] * len(links)
+        self._cycle_ns = 0
+        # How long each board has been silent, and since when it owes an answer (0: it owes none).
+        self._silent_ns = [0] * len(links)
         self._owing_ns = [0] * len(links)
         self._lost = [False] * len(links)
         self._waiting = 0
@@ -115,7 +116,7 @@ class Arm:
         if not self.is_off:
             raise SurgeonError("the arm is on or stopping; disable it and wait until it is off")
         configure(self.cell, self.links, command_hz)
-        self._heard_ns = [0] * len(self.links)
+        self._silent_ns = [0] * len(self.links)
         self._owing_ns = [0] * len(self.links)
         try:
             for board, link in enumerate(self.links):
@@ -165,11 +166,14 @@ class Arm:
     def cycle(self, now_ns: int) -> None:
         """End a cycle: count who did not answer, and cover silence with keep-alives."""
         self.cycles += 1
+        # Time in which this process itself stood still says nothing about a board.
+        since_ns = min(now_ns - self._cycle_ns, 2 * self._period_ns)
+        self._cycle_ns = now_ns
         late = False
         for board, owing_ns in enumerate(self._owing_ns):
             late = late or bool(owing_ns and now_ns - owing_ns >= self._period_ns)
-            heard_ns = self._heard_ns[board] = self._heard_ns[board] or now_ns
-            if now_ns - heard_ns > _SILENT_S * 1e9 and not self._lost[board]:
+            self._silent_ns[board] += since_ns
+            if self._silent_ns[board] > _SILENT_S * 1e9 and not self._lost[board]:
                 self._lost[board] = True
                 self._tell(
                     f"{self.links[board].label}: no answer for {1000 * _SILENT_S:g} ms; check its power and cable"
@@ -196,7 +200,7 @@ class Arm:
                 if len(message.joint_fields) != JOINT_FIELDS * len(self._order[board]):
                     continue  # no answer of this board; if it goes on, the board counts as silent
                 self._latest[board] = message
-                self._heard_ns[board] = now_ns
+                self._silent_ns[board] = 0
                 self._owing_ns[board] = 0
                 if message.link_seq >= self._awaited[board] > 0:
                     self._awaited[board] = 0

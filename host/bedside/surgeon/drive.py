@@ -27,7 +27,7 @@ _ASK_AGAIN_S = 0.2
 
 
 class Log:
-    """Writes each feedback as a row of CSV; a full disk ends the log, not the motion."""
+    """Writes each feedback as a row of CSV, ``t_s`` monotonic; a full disk ends the log, not the motion."""
 
     def __init__(self, path: Path | None, joints: list[str]) -> None:
         self._file: IO[str] | None = None
@@ -81,7 +81,6 @@ class Drive:
         self._log = log
         self._progress = progress
         self._sent_ns: dict[int, int] = {}
-        self._begun_s = time.monotonic()
 
     def run(self, motion: Motion) -> None:
         """Drive the arm through ``motion``. Raises SurgeonError when the arm stops by itself or the bridge is gone."""
@@ -185,4 +184,4 @@ class Drive:
             round_trip_us = None if sent_ns is None else (now_ns - sent_ns) // 1000
             if round_trip_us is not None:
                 self.round_trips_us.append(round_trip_us)
-            self._log.write(time.monotonic() - self._begun_s, feedback, round_trip_us)
+            self._log.write(time.monotonic(), feedback, round_trip_us)
