@@ -132,6 +132,7 @@ def run_demo(cell_path: Path, recording: Path | None, seconds: float, output: Pa
             timeout_ms = min(200.0, factor * cell.arm.operator_timeout_ms)
             copy = _cell_with(cell_path, output / "cell.toml", far, timeout_ms)
             step(f"the bridge identifies and configures the boards{again}")
+            watch.serve(0.0)
             watch.capture.restart()
             bridge = start("bridge", "bedside.cli", "bridge", str(copy), "--copy-to", watch.address)
             try:

@@ -115,3 +115,20 @@ def test_what_was_sent_once_does_not_enable_again(server: Server, consoles: list
     first.send(enable)
     with pytest.raises(SurgeonError, match="this session has ended"):
         server.receive(6 * S, True)
+
+
+def test_a_console_that_detaches_from_an_arm_at_rest_makes_way_at_once(
+    server: Server, consoles: list[socket.socket]
+) -> None:
+    first, second = consoles
+    first.send(protocol.encode(protocol.StateCommand(1, 1, "attach", 0.0)))
+    server.receive(0, True)
+    for arm_is_off in (False, True):
+        first.send(protocol.encode(protocol.StateCommand(1, 2, "detach", 0.0)))
+        server.receive(1, arm_is_off)
+        second.send(protocol.encode(protocol.StateCommand(2, 1, "attach", 0.0)))
+        if arm_is_off:
+            assert server.receive(2, arm_is_off) is not None
+        else:
+            with pytest.raises(SurgeonError, match="another console has the arm"):
+                server.receive(2, arm_is_off)

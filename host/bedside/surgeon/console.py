@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import select
 import socket
@@ -72,7 +73,9 @@ class Console:
         return self.latest
 
     def close(self) -> None:
-        """Give the socket back."""
+        """Leave the arm to others, if it is off, and give the socket back."""
+        with contextlib.suppress(SurgeonError, OSError):
+            self.state_command("detach")
         self.socket.close()
 
     def _send(self, message: protocol.ServoJp | protocol.StateCommand) -> None:

@@ -32,11 +32,11 @@ class ServoJp(Struct, array_like=True, tag=1, frozen=True):
 
 
 class StateCommand(Struct, array_like=True, tag=2, frozen=True):
-    """state_command, or 'attach' to receive feedback without asking for anything; ``command_hz`` counts for enable."""
+    """state_command; 'attach' to receive feedback, 'detach' to leave the arm; ``command_hz`` counts for enable."""
 
     session: Count
     seq: Count
-    command: Literal["attach", "enable", "disable"]
+    command: Literal["attach", "detach", "enable", "disable"]
     command_hz: float
 
 

@@ -86,7 +86,11 @@ class Server:
             text = f"enable {message.seq} is not newer than {self._newest_seq}; old ones are dropped"
             self.refuse(text, now_ns, sender)
             raise SurgeonError(text)
-        if message.session == self.session:
+        if isinstance(message, protocol.StateCommand) and message.command == "detach":
+            if arm_is_off and sender == self._console:
+                self._ended.append(self.session)
+                self._console = None
+        elif message.session == self.session:
             self._heard_ns = now_ns
             self._newest_seq = max(self._newest_seq, message.seq)
         return message
