@@ -28,7 +28,6 @@ _NOT_FOLLOWING = const(2)
 # The identity's longest size: its numbers and text heads, and those of each joint; names come on top.
 _IDENTITY_SIZE = 40
 _IDENTITY_JOINT = 17
-_PAYLOAD_MAX = frames.PAYLOAD_MAX
 
 # Four whole frames: what can pile up in two ticks at 1 Mbit/s.
 _RECEIVE_SIZE = 4 * frames.FRAME_MAX
@@ -43,10 +42,8 @@ class Board:
         self.uid = uid
         self.joint_names = joint_names
         self.n = len(joint_names)
-        if (
-            _IDENTITY_SIZE + len(name + uid) + sum([_IDENTITY_JOINT + len(joint) for joint in joint_names])
-            > _PAYLOAD_MAX
-        ):
+        joints_size = sum([_IDENTITY_JOINT + len(joint) for joint in joint_names])
+        if _IDENTITY_SIZE + len(name + uid) + joints_size > frames.PAYLOAD_MAX:
             raise ValueError("the board's and joints' names do not fit one frame; shorten them")
         self.board = array("i", [0] * L.BOARD_SIZE)
         self.joints = [array("i", [0] * L.JOINT_SIZE) for _ in joint_names]
@@ -111,8 +108,7 @@ class Board:
         for joint in self.joints:
             if phase == L.OFF:
                 joint[L.TRIPPED] = 0
-                port.drive_off(channel)
-            elif joint[L.TRIPPED]:
+            if phase == L.OFF or joint[L.TRIPPED]:
                 port.drive_off(channel)
             else:
                 port.drive(channel, joint[L.OUTPUT])

@@ -88,7 +88,7 @@ class Watch:
 
 
 def run_demo(cell_path: Path, recording: Path | None, seconds: float, output: Path) -> None:
-    """Run the demo and write ``summary.json``, ``report.html`` and ``stop.png`` to ``output``. Raises BedsideError."""
+    """Run the demo and write ``summary.json``, ``report.html`` and ``demo.png`` to ``output``. Raises BedsideError."""
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     cell = load_cell(cell_path)

@@ -271,15 +271,10 @@ class Arm:
         if not self._engaged:
             return
         if feedback.phase not in (OPENING, RUN) and not self._stopping and self.operator_seq >= 0:
-            if (
-                feedback.phase == OFF
-                and feedback.state == DISABLED
-                and feedback.cause == 0
-                and feedback.operator_seq == 0
-            ):
+            if feedback.phase == OFF and feedback.state == DISABLED:
+                if feedback.operator_seq != 0:
+                    return  # the tick that takes up the enable request has not come yet
                 self._tell(f"{self.links[board].label}: it has restarted; the arm stops, enable it again")
-            elif feedback.phase == OFF and feedback.state == DISABLED:
-                return  # the tick that takes up the enable request has not come yet
             self._stop_group()
         if self._stopping and self.is_off:
             self._engaged = False

@@ -61,7 +61,6 @@ class SimBoard:
         self.port = directory / name
         self.outputs = _RESET
         self.waiting = False
-        self.ticks = 0
         self.process: subprocess.Popen[bytes] | None = None
         self._main = main or FIRMWARE / "main.py"
         self._config = directory / f"{name}.json"
@@ -123,7 +122,6 @@ class SimBoard:
             self._died()
             return
         self.waiting = True
-        self.ticks += 1
 
     def collect(self) -> None:
         """Wait for the outputs of the tick under way, if there is one; reset a board that does not finish it."""
@@ -142,7 +140,6 @@ class SimBoard:
     def kill(self) -> None:
         """End the interpreter at once, as a power cut would; the plants go on."""
         if self.process:
-            self.process.kill()
             self._died()
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ from typing import IO, Any
 from bedside.cell import Cell
 from bedside.clock import PeriodicTimer
 from bedside.errors import SurgeonError
-from bedside.link.messages import DISABLED, FAULT, OFF, RUN, STATES
+from bedside.link.messages import DISABLED, ENABLED, FAULT, OFF, RUN, STATES
 from bedside.surgeon import protocol
 from bedside.surgeon.console import Console
 from bedside.surgeon.motion import Approach, Eased, Motion
@@ -74,7 +74,6 @@ class Drive:
     def __init__(
         self, cell: Cell, console: Console, command_hz: float, log: Log, progress: Callable[[float, float], None]
     ) -> None:
-        self.round_trips_us: list[int] = []
         self._cell = cell
         self._console = console
         self._hz = command_hz
@@ -149,7 +148,7 @@ class Drive:
             t = time.monotonic() - begun
             self._command(*motion.at(min(t, motion.duration_s)))
             latest = self._console.latest
-            if latest and latest.state != 1:
+            if latest and latest.state != ENABLED:
                 causes = [board[3] for board in latest.boards if board[3]]
                 raise SurgeonError(
                     f"the arm has stopped by itself: {STATES[latest.state]}, cause {causes or 'unknown'}"
@@ -182,6 +181,4 @@ class Drive:
         for feedback in self._console.receive():
             sent_ns = self._sent_ns.pop(feedback.seq, None)
             round_trip_us = None if sent_ns is None else (now_ns - sent_ns) // 1000
-            if round_trip_us is not None:
-                self.round_trips_us.append(round_trip_us)
             self._log.write(time.monotonic(), feedback, round_trip_us)
