@@ -6,6 +6,8 @@ import contextlib
 import ctypes
 import gc
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
@@ -59,6 +61,30 @@ def be_on_time(priority: int = 10) -> None:
     gc.disable()
     with contextlib.suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+
+
+@contextlib.contextmanager
+def awake() -> Iterator[None]:
+    """Keep every CPU that this process may use from going to sleep, as ``idle=poll`` does for a whole machine.
+
+    A sleeping CPU takes long to come back, in a virtual machine milliseconds. A process that counts for nothing, one a
+    CPU, spins whenever nothing else wants it; it ends with this process, however that ends.
+    """
+    spin = "import ctypes, os, signal\nctypes.CDLL(None).prctl(1, signal.SIGKILL)\n"
+    spin += "os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))\nprint(flush=True)\nwhile True: pass"
+    idlers = []
+    try:
+        for cpu in sorted(os.sched_getaffinity(0)):
+            idler = subprocess.Popen([sys.executable, "-I", "-S", "-c", spin], stdout=subprocess.PIPE)
+            idlers.append(idler)
+            os.sched_setaffinity(idler.pid, {cpu})
+            assert idler.stdout
+            idler.stdout.readline()
+        yield
+    finally:
+        for idler in idlers:
+            idler.kill()
+            idler.communicate()
 
 
 @contextlib.contextmanager

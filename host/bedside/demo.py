@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bedside.cell import Cell, load_cell
-from bedside.clock import on_one_cpu
+from bedside.clock import awake, on_one_cpu
 from bedside.errors import BedsideError, SurgeonError
 from bedside.link.messages import OFF
 from bedside.surgeon import protocol
@@ -104,6 +104,8 @@ def run_demo(cell_path: Path, recording: Path | None, seconds: float, output: Pa
         contextlib.closing(watch),
         tempfile.TemporaryDirectory(prefix="bedside-") as ports,
         contextlib.ExitStack() as processes,
+        on_one_cpu(),
+        awake(),
     ):
         environment = {**os.environ, "BEDSIDE_SIM": ports}
         task = progress.add_task("", total=None)
@@ -111,10 +113,9 @@ def run_demo(cell_path: Path, recording: Path | None, seconds: float, output: Pa
         def start(name: str, module: str, *arguments: str) -> subprocess.Popen[bytes]:
             log = processes.enter_context((output / f"{name}.log").open("wb"))
             command = [sys.executable, "-m", module, *arguments]
-            with on_one_cpu():
-                process = subprocess.Popen(
-                    command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-                )
+            process = subprocess.Popen(
+                command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
             processes.callback(_end, process)
             return process
 

@@ -10,6 +10,8 @@ import threading
 import tty
 from collections.abc import Iterator
 
+from round_trip import boards_cpu
+
 from bedside.sim.board import interpreter
 
 _CTRL_A = b"\x01"
@@ -29,7 +31,8 @@ def repl_board() -> Iterator[str]:
     def respawn() -> None:
         while not over.is_set():
             command = [interpreter(), "-X", "heapsize=192K"]
-            process = subprocess.Popen(command, stdin=master, stdout=master, stderr=master, start_new_session=True)
+            with boards_cpu():
+                process = subprocess.Popen(command, stdin=master, stdout=master, stderr=master, start_new_session=True)
             if running:
                 os.write(slave, _CTRL_A)
             running.append(process)

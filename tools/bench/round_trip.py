@@ -14,13 +14,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bedside.cell import load_cell
-from bedside.clock import PeriodicTimer, be_on_time
+from bedside.clock import PeriodicTimer, awake
 from bedside.link.messages import ENABLED, RUN
 from bedside.link.port import SerialPort
 from bedside.surgeon.console import Console
 from bedside.surgeon.server import parse_address
 
 HERE = Path(__file__).parent
+CPUS = os.sched_getaffinity(0)
 # About what a command for three joints takes.
 ECHO_BYTES = 48
 # A command that has no answer by then never gets one.
@@ -28,11 +29,37 @@ LOST_NS = 50_000_000
 
 
 @contextlib.contextmanager
+def host_and_boards_apart() -> Iterator[None]:
+    """Keep one CPU for simulated boards, as real boards have their own; what is started inside gets the others.
+
+    Without it, whether a board or its host waits for the other is the scheduler's luck. All CPUs are kept awake.
+    """
+    with awake():
+        os.sched_setaffinity(0, CPUS - {max(CPUS)} or CPUS)
+        try:
+            yield
+        finally:
+            os.sched_setaffinity(0, CPUS)
+
+
+@contextlib.contextmanager
+def boards_cpu() -> Iterator[None]:
+    """Give the boards' CPU to what is started inside."""
+    ours = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(CPUS)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, ours)
+
+
+@contextlib.contextmanager
 def boards(cell: Path, directory: Path, program: Path | None = None) -> Iterator[None]:
     """Run the cell's simulated boards in a process of their own, as ``bedside sim`` does."""
     os.environ["BEDSIDE_SIM"] = str(directory)
     command = [sys.executable, __file__, str(cell), *([str(program)] if program else [])]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    with boards_cpu():
+        process = subprocess.Popen(command, stdout=subprocess.PIPE)
     try:
         assert process.stdout
         process.stdout.readline()
@@ -106,18 +133,21 @@ def _converse(console: Console, seconds: float) -> tuple[list[int], list[int]]:
         for fd, _ in poller.poll():
             latest = console.latest
             if fd != timer.fd:
-                for feedback in console.receive():
+                came = console.receive()
+                now = time.monotonic_ns()
+                for feedback in came:
                     begun = sent.pop(feedback.seq, None)
                     if begun and all(board[2] == RUN for board in feedback.boards):
-                        whole.append((time.monotonic_ns() - begun) // 1000)
+                        whole.append((now - begun) // 1000)
                         rounds.append(feedback.round_us)
             elif timer.expirations() and latest and latest.state == ENABLED:
+                position, still = latest.setpoint, [0.0] * len(latest.position)
                 now = time.monotonic_ns()
                 # As with the echoes, the next leaves when the last is back; one that was lost is given up.
                 if sent and now - max(sent.values()) < LOST_NS:
                     continue
                 sent.clear()
-                sent[console.servo_jp(latest.setpoint, [0.0] * len(latest.setpoint))] = now
+                sent[console.servo_jp(position, still)] = now
     console.state_command("disable")
     time.sleep(0.5)
     timer.close()
@@ -146,7 +176,8 @@ def _world(cell_path: Path, program: Path | None) -> None:
     from bedside.sim.world import World
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    be_on_time(priority=5)
+    # At normal priority: the kernel's workers that carry a pty's bytes have it too, and would wait behind the boards.
+    gc.disable()
     with World(load_cell(cell_path), cell_path, None, program) as world:
         sys.stdout.write("up\n")
         sys.stdout.flush()

@@ -20,7 +20,7 @@ from repl_board import repl_board
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
-from round_trip import bridge, echoes
+from round_trip import bridge, echoes, host_and_boards_apart
 
 from bedside.errors import SurgeonError
 from bedside.places import BOARDS, FIRMWARE
@@ -126,7 +126,7 @@ def main() -> None:
     """Run all contestants in turn, print the table, write results.json."""
     board: dict[str, list[float]] = {}
     trips: dict[str, list[list[float]]] = {"echo": [], "round": [], "console": [], "belay": []}
-    with tempfile.TemporaryDirectory(prefix="bedside-") as folder, Progress() as progress:
+    with host_and_boards_apart(), tempfile.TemporaryDirectory(prefix="bedside-") as folder, Progress() as progress:
         task = progress.add_task("measuring", total=4 * ROUNDS)
         cell = patient_cell(Path(folder))
         for _ in range(ROUNDS):

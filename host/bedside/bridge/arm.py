@@ -20,6 +20,12 @@ from bedside.surgeon.protocol import JOINT_FIELDS
 # A board that says nothing for this long has lost its cable, its power or its mind; the others stop too. By then its
 # own clock has stopped it, so waiting longer than a busy machine may take for an answer costs no safety.
 _SILENT_S = 0.1
+_JOINT_BYTES = 4 * JOINT_FIELDS
+
+
+def _slot(joint: int) -> slice:
+    """Where a joint's fields stand among packed ones."""
+    return slice(_JOINT_BYTES * joint, _JOINT_BYTES * (joint + 1))
 
 
 class Arm:
@@ -37,6 +43,10 @@ class Arm:
         self._tell = tell
         self._n = len(cell.joint)
         self._order = [[index for index, _ in cell.joints_of(slot.name)] for slot in cell.board]
+        # Where each board's channels stand in its packed feedback, and in the arm's.
+        self._places = [
+            [(_slot(channel), _slot(index)) for channel, index in enumerate(order)] for order in self._order
+        ]
         self._limits = [(*joint.limits.position, joint.limits.velocity, joint.limits.step) for joint in cell.joint]
         self._latest: list[Feedback | None] = [None] * len(links)
         self._awaited = [0] * len(links)
@@ -82,22 +92,21 @@ class Arm:
 
     def feedback(self, session: int) -> protocol.Feedback:
         """Return the arm's state as the console is told it; zeros for a board that was never heard."""
-        joints = [0] * (JOINT_FIELDS * self._n)
-        boards: list[int] = []
+        joints = bytearray(_JOINT_BYTES * self._n)
+        boards = b""
         seq = schema.SEQ_MAX
-        for indices, latest, lost in zip(self._order, self._latest, self._lost, strict=True):
+        for places, latest, lost in zip(self._places, self._latest, self._lost, strict=True):
             if latest is None:
-                boards += [0, FAULT, OFF, 0, 0, 0, 0]
+                boards += protocol.pack([0, FAULT, OFF, 0, 0, 0, 0])
                 seq = 0
                 continue
             fields = latest.board_fields
-            boards += [fields[0], FAULT, *fields[2:]] if lost else fields
+            boards += protocol.pack([fields[0], FAULT, *fields[2:]]) if lost else latest.packed_board
             seq = min(seq, latest.operator_seq)
-            for channel, index in enumerate(indices):
-                at, to = JOINT_FIELDS * channel, JOINT_FIELDS * index
-                joints[to : to + JOINT_FIELDS] = latest.joint_fields[at : at + JOINT_FIELDS]
+            for at, to in places:
+                joints[to] = latest.packed_joints[at]
         counts = self.cycles, self.missed_cycles, self.round_us, self.state
-        return protocol.Feedback(session, seq, *counts, protocol.pack(boards), protocol.pack(joints))
+        return protocol.Feedback(session, seq, *counts, boards, bytes(joints))
 
     # ---- what it is told -----------------------------------------------------------------
 
@@ -152,15 +161,18 @@ class Arm:
             raise SurgeonError(f"{len(message.position)} joints; this arm has {self._n}")
         if message.seq <= self.operator_seq:
             raise SurgeonError(f"command {message.seq} is not newer than {self.operator_seq}; late ones are dropped")
-        self._check_limits(message.position, message.velocity)
+        position, velocity = message.position, message.velocity
+        for limits, q, v, last in zip(self._limits, position, velocity, self._last, strict=True):
+            low, high, fastest, step = limits
+            if not (low <= q <= high and -fastest <= v <= fastest and -step <= q - last <= step):
+                raise self._beyond_limits(position, velocity)
         self.operator_seq = message.seq
-        self._last = message.position
+        self._last = position
         self._begin_round(now_ns)
         for board, indices in enumerate(self._order):
             frame = [schema.COMMAND, 0, message.seq]
             for index in indices:
-                frame.append(round(message.position[index] * MICRO))
-                frame.append(round(message.velocity[index] * MICRO))
+                frame += round(position[index] * MICRO), round(velocity[index] * MICRO)
             self._send(board, frame)
 
     def cycle(self, now_ns: int) -> None:
@@ -191,7 +203,7 @@ class Arm:
         link = self.links[board]
         completed = False
         try:
-            messages = list(link.receive())
+            messages = link.receive()
         except LinkError as error:
             self._lose(board, error)
             return False
@@ -217,23 +229,21 @@ class Arm:
 
     # ---- inside --------------------------------------------------------------------------
 
-    def _check_limits(self, position: list[float], velocity: list[float]) -> None:
-        last = self._last
-        for index, (low, high, fastest, step) in enumerate(self._limits):
-            if not low <= position[index] <= high:
-                name, unit = self.cell.joint[index].name, self.cell.joint[index].unit
-                raise SurgeonError(
-                    f"joint '{name}': position {position[index]:g} {unit} is outside {low:g} to {high:g}"
+    def _beyond_limits(self, position: list[float], velocity: list[float]) -> SurgeonError:
+        """Say which joint is commanded beyond which of its limits."""
+        wrong = []
+        for index, (joint, (low, high, fastest, step)) in enumerate(zip(self.cell.joint, self._limits, strict=True)):
+            q, v, unit = position[index], velocity[index], joint.unit
+            jump = abs(q - self._last[index])
+            if not low <= q <= high:
+                wrong.append(f"joint '{joint.name}': position {q:g} {unit} is outside {low:g} to {high:g}")
+            elif not abs(v) <= fastest:
+                wrong.append(f"joint '{joint.name}': velocity {v:g} {unit}/s is above {fastest:g}")
+            elif not jump <= step:
+                wrong.append(
+                    f"joint '{joint.name}': a step of {jump:g} {unit} is above {step:g}; approach in smaller steps"
                 )
-            if abs(velocity[index]) > fastest:
-                name, unit = self.cell.joint[index].name, self.cell.joint[index].unit
-                raise SurgeonError(f"joint '{name}': velocity {velocity[index]:g} {unit}/s is above {fastest:g}")
-            if abs(position[index] - last[index]) > step:
-                name, unit = self.cell.joint[index].name, self.cell.joint[index].unit
-                raise SurgeonError(
-                    f"joint '{name}': a step of {abs(position[index] - last[index]):g} {unit} is above {step:g}; "
-                    "approach in smaller steps"
-                )
+        return SurgeonError("; ".join(wrong))
 
     def _begin_round(self, now_ns: int) -> None:
         self._waiting = 0

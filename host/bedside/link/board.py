@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import select
 import time
-from collections.abc import Iterator
 from typing import Any
 
 from bedside.errors import LinkError
@@ -41,10 +40,9 @@ class BoardLink:
         self.port.write(frames.encode(message))
         return self.seq
 
-    def receive(self) -> Iterator[Message]:
-        """Yield what has come. Raises LinkError when the port is gone or the board speaks another schema."""
-        for message in self._decoder.feed(self.port.read()):
-            yield parse(message)
+    def receive(self) -> list[Message]:
+        """Return what has come. Raises LinkError when the port is gone or the board speaks another schema."""
+        return [parse(message) for message in self._decoder.feed(self.port.read())]
 
     def identify(self) -> Identity:
         """Ask the board who it is. Raises LinkError when it does not say, or speaks another schema."""
@@ -84,7 +82,7 @@ class BoardLink:
     def wait(self, deadline: float) -> list[Message]:
         """Return what comes before ``deadline`` (monotonic seconds), perhaps nothing."""
         self.wait_readable(max(0.0, deadline - time.monotonic()))
-        return list(self.receive())
+        return self.receive()
 
     def wait_readable(self, seconds: float) -> None:
         """Wait until something has come, ``seconds`` at most."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import binascii
-from collections.abc import Iterator
 from typing import Any
 
 import cbor2
@@ -28,12 +27,13 @@ class Decoder:
         self.bad = 0
         self._rest = b""
 
-    def feed(self, data: bytes) -> Iterator[list[Any]]:
-        """Yield each message that ``data`` completes: a list that starts with an integer type."""
+    def feed(self, data: bytes) -> list[list[Any]]:
+        """Return the messages that ``data`` completes: lists that start with an integer type."""
         *whole, self._rest = (self._rest + data).split(b"\0")
         if len(self._rest) > FRAME_MAX:
             self._rest = b""
             self.bad += 1
+        messages = []
         for block in whole:
             if not block:
                 continue
@@ -41,7 +41,8 @@ class Decoder:
             if message is None:
                 self.bad += 1
             else:
-                yield message
+                messages.append(message)
+        return messages
 
 
 def _decode(block: bytes) -> list[Any] | None:

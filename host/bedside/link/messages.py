@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,6 @@ FLAGS = {
 }
 
 _HEAD, _JOINT = 10, 5
-_INT_MIN, _INT_MAX = -(2**31), 2**31 - 1
 _BOARD_FIELDS = ("tick", "state", "phase", "cause", "operator_age", "late_ticks", "refused")
 _JOINT_FIELDS = ("positions", "errors", "velocities", "outputs", "flags")
 
@@ -56,16 +56,21 @@ class Feedback:
     """A board's state at its latest tick: urad (or um), urad/s, outputs Q15; lists run over its channels.
 
     ``errors`` are setpoint minus position at that tick, so that position plus error is the setpoint. The bridge takes
-    hundreds of these a second and asks each for little, so a feedback is its message, and fields are read when asked.
+    hundreds of these a second and asks each for little, so a feedback is its message, and fields are read when asked;
+    ``packed_board`` and ``packed_joints`` are its fields as ``bedside.surgeon.protocol`` passes them on. Raises
+    struct.error for a number beyond 32 bits.
     """
 
-    __slots__ = ("board_fields", "joint_fields", "link_seq", "operator_seq")
+    __slots__ = ("board_fields", "joint_fields", "link_seq", "operator_seq", "packed_board", "packed_joints")
 
     def __init__(self, message: list[int]) -> None:
         self.link_seq = message[1]
         self.operator_seq = message[2]
         self.board_fields = message[3:_HEAD]
         self.joint_fields = message[_HEAD:]
+        packed = struct.pack(f"<{len(message)}i", *message)
+        self.packed_board = packed[12 : 4 * _HEAD]
+        self.packed_joints = packed[4 * _HEAD :]
 
     def __repr__(self) -> str:
         names = ("link_seq", "operator_seq", *_BOARD_FIELDS, *_JOINT_FIELDS)
@@ -102,8 +107,11 @@ def parse(message: list[Any]) -> Message:
     """Return what a decoded ``message`` says. Raises LinkError if it is none that a board of this schema sends."""
     kind = message[0]
     if kind == schema.FEEDBACK and len(message) > _HEAD and not (len(message) - _HEAD) % _JOINT:
-        if set(map(type, message)) == {int} and min(message) >= _INT_MIN and max(message) <= _INT_MAX:
-            return Feedback(message)
+        if set(map(type, message)) == {int}:
+            try:
+                return Feedback(message)
+            except struct.error:
+                pass  # a number beyond 32 bits: none of this schema, see below
     elif kind == schema.EVENT and len(message) == 5 and all(type(value) is int for value in message):
         return Event(*message[1:])
     elif kind == schema.IDENTITY and len(message) >= 11 and not (len(message) - 7) % 4:

@@ -120,7 +120,7 @@ def encode(message: ServoJp | StateCommand | Feedback | Notice) -> bytes:
 
 def to_bridge(data: bytes) -> ServoJp | StateCommand:
     """Read a console's datagram. Raises SurgeonError for anything that is not one."""
-    message = _read(data, ServoJp | StateCommand)
+    message = _read(data, _FROM_CONSOLE)
     if isinstance(message, ServoJp):
         if len(message.position) != len(message.velocity):
             raise SurgeonError(
@@ -133,17 +133,27 @@ def to_bridge(data: bytes) -> ServoJp | StateCommand:
 
 def to_console(data: bytes) -> Feedback | Notice:
     """Read a bridge's datagram. Raises SurgeonError for anything that is not one."""
-    return _read(data, Feedback | Notice)  # type: ignore[no-any-return]
+    return _read(data, _FROM_BRIDGE)  # type: ignore[no-any-return]
 
 
-def _read(data: bytes, kinds: Any) -> Any:
+_FROM_CONSOLE: dict[object, type[Struct]] = {1: ServoJp, 2: StateCommand}
+_FROM_BRIDGE: dict[object, type[Struct]] = {3: Feedback, 4: Notice}
+
+
+def _read(data: bytes, kinds: dict[object, type[Struct]]) -> Any:
     if len(data) > DATAGRAM_MAX:
         raise SurgeonError(f"a datagram of {len(data)} bytes; no message is longer than {DATAGRAM_MAX}")
     try:
         raw = cbor2.loads(data)
     except (cbor2.CBORDecodeError, ValueError, RecursionError):
         raise SurgeonError("a datagram that is not CBOR") from None
+    kind = kinds.get(raw[0]) if type(raw) is list and raw and type(raw[0]) is int else None
+    if kind is None:
+        numbers = " or ".join(map(str, kinds))
+        raise SurgeonError(
+            f"a datagram that is no message of this protocol: expected an array that begins with {numbers}"
+        )
     try:
-        return msgspec.convert(raw, kinds)
+        return msgspec.convert(raw, kind)
     except msgspec.ValidationError as error:
         raise SurgeonError(f"a datagram that is no message of this protocol: {error}") from None
