@@ -7,27 +7,34 @@ from micropython import const
 
 from core import layout as L
 from core.configure import configure
+from core.faults import DRIVE, REACTIONS
 from core.joint import tick_joint
-from core.limits import post, refusal
+from core.limits import engages, post, refusal
 from core.profile import plan
 from core.report import report, report_joint
-from core.stops import step, stop_following
-from ports import BYTES, TICK
+from core.stops import hardware, react, step
+from core.watch import watch
+from ports import BRAKES_OPEN, BYTES, COUNT, DRIVE_FAULT, DRIVES, OUTPUT, RESET_CAUSE, SWITCHES, TICK, TIME_US
 from wire import cbor, frames
 from wire import messages as M
 from wire.text import array_of
 
 VERSION = "0.1.0"
 
-_NEW_COMMAND = const(7)
-_COMMAND_PERIOD = const(8)
-_MOVING = const(21)
-_FOLLOW = const(1)
-_NOT_FOLLOWING = const(2)
+_FOLLOW = const(3)
+_NOT_BUILT = const(2)
+_JOINT_MOVING = const(1)
+_TORQUE = const(1)
+_BRAKE_IS_OPEN = const(2)
 
 # The identity's longest size: its numbers and text heads, and those of each joint; names come on top.
 _IDENTITY_SIZE = 40
 _IDENTITY_JOINT = 17
+
+# Outputs that have not risen to what held the joints by then never will.
+_BUILD_MS = 200
+# A joint still creeps up to its setpoint after a ramp; its standstill is monitored from then on.
+_SETTLE_MS = 30
 
 # Four whole frames: what can pile up in two ticks at 1 Mbit/s.
 _RECEIVE_SIZE = 4 * frames.FRAME_MAX
@@ -48,7 +55,9 @@ class Board:
         self.board = array("i", [0] * L.BOARD_SIZE)
         self.joints = [array("i", [0] * L.JOINT_SIZE) for _ in joint_names]
         self.board[L.TICK_HZ] = port.tick_hz
-        self.board[L.OPERATOR_AGE] = 1
+        self.board[L.BUILD_MAX] = port.tick_hz * _BUILD_MS // 1000
+        self.board[L.SETTLE] = port.tick_hz * _SETTLE_MS // 1000
+        self.reset_cause = port.inputs[RESET_CAUSE]
         self._received = bytearray(_RECEIVE_SIZE)
         self._received_n = 0
         self._chunk = bytearray(frames.FRAME_MAX)
@@ -59,6 +68,13 @@ class Board:
         self._out = bytearray(frames.FRAME_MAX + 2)
         self._framed = bytearray(frames.FRAME_MAX + 2)
         self._last_us = -1
+        # What the watchdog asks about: the tick's and the background's steps, and those when it was fed last.
+        self.ticks = 0
+        self.polls = 0
+        self._fed_ticks = 0
+        self._fed_polls = 0
+        self._guarded = False
+        self._maintenance = False
         self._period_us = 1_000_000 // port.tick_hz
         self._refusal_tick = -1
         self._discarding = False
@@ -69,68 +85,104 @@ class Board:
         """One control tick, from the encoders to the drives. Allocates nothing."""
         port = self.port
         board = self.board
-        self._count_if_late(port.begin())
-        mode = step(board)
-        self._move(mode)
+        port.begin()
+        fault = watch(board, port.inputs, self._late_us(port.inputs[TIME_US]))
+        if fault:
+            react(board, REACTIONS, fault, -1, board[L.WATCH_VALUE])
+        self._move(step(board))
         self._actuate()
         port.commit()
+        self.ticks = (self.ticks + 1) & 0x3FFFFFFF
 
-    def _count_if_late(self, now_us: int) -> None:
-        if self._last_us >= 0 and (now_us - self._last_us) & 0x3FFFFFFF > self._period_us * 3 // 2:
-            self.board[L.LATE_TICKS] += 1
+    @micropython.native
+    def _late_us(self, now_us: int) -> int:
+        """Return how late this tick is after the last one, and count it if that is half a period or more."""
+        last_us = self._last_us
         self._last_us = now_us
+        if last_us < 0:
+            return 0
+        late_us: int = ((now_us - last_us) & 0x3FFFFFFF) - self._period_us
+        if late_us > self._period_us >> 1:
+            self.board[L.LATE_TICKS] += 1
+        return late_us
 
     @micropython.native
     def _move(self, mode: int) -> None:
         board = self.board
-        port = self.port
-        if mode == _FOLLOW and board[_NEW_COMMAND]:
-            board[_NEW_COMMAND] = 0
-            period = board[_COMMAND_PERIOD]
+        inputs = self.port.inputs
+        if mode == _FOLLOW and board[L.NEW_COMMAND]:
+            board[L.NEW_COMMAND] = 0
+            period = board[L.COMMAND_PERIOD]
             for joint in self.joints:
                 plan(joint, period)
-        moving = 0
+        switches = inputs[SWITCHES]
+        results = 0
         channel = 0
         for joint in self.joints:
-            result = tick_joint(joint, port.count(channel), mode)
-            if result & _NOT_FOLLOWING:
-                stop_following(board, joint, channel)
-            moving |= result
+            result = tick_joint(joint, inputs, channel, mode)
+            fault = result >> 8
+            if switches & (DRIVE_FAULT << channel) and not joint[L.TRIPPED]:
+                fault = DRIVE
+                joint[L.FAULT_VALUE] = 0
+            if fault and react(board, REACTIONS, fault, channel, joint[L.FAULT_VALUE]):
+                joint[L.TRIPPED] = 1
+            results |= result
             channel += 1
-        board[_MOVING] = moving & 1
+        board[L.MOVING] = results & _JOINT_MOVING
+        board[L.NOT_BUILT] = results & _NOT_BUILT
 
     @micropython.native
     def _actuate(self) -> None:
-        port = self.port
-        phase = self.board[L.PHASE]
-        braked = phase == L.OFF or phase == L.CLOSING
+        board = self.board
+        outputs = self.port.outputs
+        is_off = board[L.PHASE] == L.OFF
+        drives = 0
+        brakes_open = 0
         channel = 0
         for joint in self.joints:
-            if phase == L.OFF:
+            if is_off:
                 joint[L.TRIPPED] = 0
-            if phase == L.OFF or joint[L.TRIPPED]:
-                port.drive_off(channel)
-            else:
-                port.drive(channel, joint[L.OUTPUT])
+            state = hardware(board, joint[L.TRIPPED])
+            if state & _TORQUE:
+                outputs[OUTPUT + channel] = joint[L.OUTPUT] * joint[L.DRIVE_SIGN]
+                drives |= 1 << channel
                 joint[L.FLAGS] |= L.FLAG_DRIVE_ON
-            port.brake(channel, not braked)
-            if braked:
+            else:
+                outputs[OUTPUT + channel] = 0
+                joint[L.OUTPUT] = 0
+            if state & _BRAKE_IS_OPEN:
+                brakes_open |= 1 << channel
+            else:
                 joint[L.FLAGS] |= L.FLAG_BRAKE_CLOSED
             channel += 1
+        outputs[DRIVES] = drives
+        outputs[BRAKES_OPEN] = brakes_open
 
     # ---- background ---------------------------------------------------------------------
 
     def run(self) -> None:
-        """Serve ticks and the link until the port ends or something breaks. The caller makes the outputs safe."""
+        """Serve ticks and the link until maintenance is asked for. The caller makes the outputs safe."""
         port = self.port
-        while True:
+        while not self._maintenance:
             due = port.wait()
+            self.polls = (self.polls + 1) & 0x3FFFFFFF
             if due & BYTES:
                 self.receive()
             if due & TICK:
                 self.tick()
                 if self.board[L.EVENT]:
                     self._send_fault()
+            self._feed()
+
+    def _feed(self) -> None:
+        """Feed the hardware watchdog if the tick and the background, its poll of the link included, have advanced.
+
+        Whether bytes came does not matter: a lost link must not reset a board. The first enable starts the watchdog.
+        """
+        if self._guarded and self.ticks != self._fed_ticks and self.polls != self._fed_polls:
+            self._fed_ticks = self.ticks
+            self._fed_polls = self.polls
+            self.port.feed()
 
     @micropython.native
     def receive(self) -> None:
@@ -180,6 +232,7 @@ class Board:
             return
         kind = message[0]
         if kind == M.IDENTIFY:
+            self.board[L.LINK_AGE] = 0
             self.board[L.LINK_SEQ] = message[1]
             if self.board[L.PHASE] == L.OFF:
                 # A new host, perhaps a new console: operator sequences begin anew.
@@ -189,6 +242,7 @@ class Board:
         if message[1] <= self.board[L.LINK_SEQ]:
             self._refuse(M.REFUSED_LINK_SEQUENCE, -1, message[1])
         else:
+            self.board[L.LINK_AGE] = 0
             self.board[L.LINK_SEQ] = message[1]
             if kind == M.COMMAND:
                 self._command(count)
@@ -198,6 +252,8 @@ class Board:
                 self._configure_joint()
             elif kind == M.CONFIGURE_BOARD:
                 self._configure_board()
+            elif kind == M.MAINTENANCE:
+                self._maintain()
         self._send_feedback()
 
     @micropython.native
@@ -205,7 +261,7 @@ class Board:
         board = self.board
         message = self._message
         phase = board[L.PHASE]
-        if phase != L.RUN and phase != L.OPENING:
+        if phase != L.RUN and phase != L.OPENING and phase != L.BUILDING:
             self._refuse(M.REFUSED_NOT_ENABLED, -1, board[L.STATE])
             return
         if message[2] <= board[L.OPERATOR_SEQ]:
@@ -223,33 +279,68 @@ class Board:
                 return
             k += 2
             channel += 1
-        board[L.NEW_COMMAND] = 0
-        k = 3
-        for joint in self.joints:
-            post(joint, message[k], message[k + 1], board[L.TICK_HZ])
-            k += 2
+        if phase == L.RUN and not board[L.ENGAGED]:
+            # The first command says where the console takes the arm to be. It moves nothing.
+            channel = 0
+            for joint in self.joints:
+                if not engages(joint, message[3 + 2 * channel]):
+                    self._refuse(M.REFUSED_ENGAGE, channel, message[3 + 2 * channel] - joint[L.POSITION])
+                    return
+                channel += 1
+            board[L.ENGAGED] = 1
+        elif phase == L.RUN:
+            board[L.NEW_COMMAND] = 0
+            k = 3
+            for joint in self.joints:
+                post(joint, message[k], message[k + 1], board[L.TICK_HZ])
+                k += 2
+            board[L.NEW_COMMAND] = 1
         board[L.OPERATOR_SEQ] = message[2]
         board[L.OPERATOR_AGE] = 0
-        board[L.NEW_COMMAND] = 1
 
     def _state_command(self) -> None:
         board = self.board
-        message = self._message
+        wanted = self._message[3]
         phase = board[L.PHASE]
-        if message[3] == M.DISABLE:
-            # A stop is taken in every state and from any sequence number.
-            board[L.REQUEST] = L.REQUEST_CLEAR if phase == L.OFF else L.REQUEST_STOP
+        # A stop is taken in every state and from any sequence number; disable, a person's word, also clears a fault.
+        if wanted == M.STOP:
+            board[L.REQUEST] = L.REQUEST_STOP
+        elif wanted == M.DISABLE:
+            board[L.REQUEST] = L.REQUEST_CLEAR
+        elif board[L.REQUEST] == L.REQUEST_STOP or board[L.REQUEST] == L.REQUEST_CLEAR:
+            pass  # a stop that waits for the tick is not put aside by what came after it
+        elif self._message[2] <= board[L.OPERATOR_SEQ]:
+            self._refuse(M.REFUSED_OPERATOR_SEQUENCE, -1, self._message[2])
+        elif wanted == M.PAUSE:
+            if phase != L.RUN:
+                self._refuse(M.REFUSED_NOT_ENABLED, -1, board[L.STATE])
+            else:
+                board[L.OPERATOR_SEQ] = self._message[2]
+                board[L.REQUEST] = L.REQUEST_PAUSE
         elif board[L.STATE] == L.FAULT:
             self._refuse(M.REFUSED_FAULT_LATCHED, -1, board[L.CAUSE])
+        elif wanted == M.RESUME:
+            if board[L.STATE] != L.PAUSED or phase != L.HOLDING or board[L.SETTLING]:
+                self._refuse(M.REFUSED_NOT_PAUSED, -1, phase)
+            else:
+                board[L.OPERATOR_SEQ] = self._message[2]
+                board[L.REQUEST] = L.REQUEST_RESUME
+        elif phase == L.RELEASED:
+            self._refuse(M.REFUSED_RELEASED, -1, 0)
         elif phase != L.OFF:
             self._refuse(M.REFUSED_NOT_DISABLED, -1, phase)
         elif not self._configured():
             self._refuse(M.REFUSED_NOT_CONFIGURED, -1, 0)
-        elif message[2] <= board[L.OPERATOR_SEQ]:
-            self._refuse(M.REFUSED_OPERATOR_SEQUENCE, -1, message[2])
         else:
-            board[L.OPERATOR_SEQ] = message[2]
+            board[L.OPERATOR_SEQ] = self._message[2]
             board[L.REQUEST] = L.REQUEST_ENABLE
+            self._guarded = True
+
+    def _maintain(self) -> None:
+        if self.board[L.PHASE] != L.OFF:
+            self._refuse(M.REFUSED_NOT_DISABLED, -1, self.board[L.PHASE])
+        else:
+            self._maintenance = True
 
     def _configured(self) -> bool:
         for joint in self.joints:
@@ -268,7 +359,11 @@ class Board:
             return
         board[L.COMMAND_PERIOD] = self._ticks_of_us(message[2])
         board[L.OPERATOR_TIMEOUT] = self._ticks_of_us(message[3])
-        board[L.HOLD] = self._ticks_of_us(1000 * message[4])
+        board[L.LINK_TIMEOUT] = self._ticks_of_us(message[4])
+        board[L.HOLD] = self._ticks_of_us(1000 * message[5])
+        board[L.SUPPLY_MIN] = message[6]
+        board[L.SUPPLY_MAX] = message[7]
+        board[L.LATE_MAX] = message[8]
 
     def _configure_joint(self) -> None:
         message = self._message
@@ -279,7 +374,7 @@ class Board:
         if channel >= self.n:
             self._refuse(M.REFUSED_CHANNEL, channel, self.n)
             return
-        fault = configure(self.joints[channel], message, self.board[L.TICK_HZ], self.port.count(channel))
+        fault = configure(self.joints[channel], message, self.board[L.TICK_HZ], self.port.inputs[COUNT + channel])
         if fault:
             self._refuse(M.REFUSED_CONFIGURATION, channel, fault)
             return
@@ -326,7 +421,7 @@ class Board:
 
     def _send_identity(self) -> None:
         fields: list[int | str] = [M.IDENTITY, self.board[L.LINK_SEQ], M.SCHEMA, VERSION, self.board[L.TICK_HZ]]
-        fields += [self.name, self.uid]
+        fields += [self.reset_cause, self.name, self.uid]
         for name, joint in zip(self.joint_names, self.joints):
             fields += [name, joint[L.POSITION_MIN], joint[L.POSITION_MAX], joint[L.VELOCITY_MAX]]
         self._send(array_of(fields, self._out))

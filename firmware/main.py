@@ -1,21 +1,22 @@
 """Build the board from its configuration and run it. Whatever happens, its outputs end safe."""
 
-import json
 import sys
 
 import micropython
 
 from executive import Board
-from ports.sim import Port
+
+# The simulated board runs on the unix port, whatever system that runs on.
+_PORTS = {"linux": "sim", "darwin": "sim", "win32": "sim"}
 
 
-def main(config_path: str, *arguments: str) -> None:
-    """Run the board that the JSON file at ``config_path`` describes until its port ends."""
+def main(*arguments: str) -> None:
+    """Run the board until it is asked for maintenance, its port ends or something breaks."""
     # Byte 0x03 on the link is data, not a request to stop.
     micropython.kbd_intr(-1)
-    with open(config_path) as file:
-        config = json.load(file)
-    port = Port(config, *arguments)
+    name = "ports." + _PORTS.get(sys.platform, sys.platform)
+    __import__(name)
+    port, config = sys.modules[name].open_board(*arguments)
     try:
         Board(port, config["name"], config["uid"], config["joints"]).run()
     finally:

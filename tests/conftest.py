@@ -22,7 +22,10 @@ PSM = BOARDS / "cells" / "psm.toml"
 
 @pytest.fixture(scope="session")
 def cell() -> Cell:
-    return load_cell(PSM)
+    """The example arm, with a hold that tests need not wait for."""
+    cell = load_cell(PSM)
+    cell.arm.hold_ms = 200
+    return cell
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from bedside.cell import Cell, Joint
-from bedside.link import schema
+from bedside.cell import Cell, Joint, load_board_type
+from bedside.link import frames, schema
 from bedside.link.board import BoardLink
 from bedside.link.messages import OFF, RUN, Event, Feedback
 from bedside.link.port import SerialPort
@@ -13,6 +13,7 @@ from bedside.link.scale import board_message, joint_message
 from bedside.sim.plant import Plant
 from bedside.sim.world import World
 
+_KEEP_ALIVE_TICKS = 5
 # Only a dead board takes this long, however busy the machine.
 ANSWER_S = 20.0
 
@@ -29,11 +30,13 @@ class BoardBench:
         self.link.identify()
         self.operator_seq = 0
         self.events: list[Event] = []
+        self.last_frame = b""
+        self._command: list[int] = []
 
     def configure(self) -> None:
         for joint in self.joints:
             self.link.ask(joint_message(joint, self.world.tick_hz))
-        self.link.ask(board_message(self.cell.arm, self.cell.arm.command_hz))
+        self.link.ask(board_message(self.cell.arm, load_board_type("sim"), self.cell.arm.command_hz))
 
     def talk(self, message: list[int]) -> Feedback:
         """Send a message and return its feedback; events are collected in ``events``."""
@@ -50,30 +53,44 @@ class BoardBench:
         raise AssertionError("the board does not answer")
 
     def tick(self, ticks: int = 1) -> Feedback:
-        """Let ``ticks`` pass, then return the state, by a keep-alive that feeds no operator clock."""
-        self.world.advance(ticks)
+        """Let ``ticks`` pass with keep-alives, which feed the link's clock alone; return the state."""
+        for _ in range(ticks // _KEEP_ALIVE_TICKS):
+            self.world.advance(_KEEP_ALIVE_TICKS)
+            self.talk([schema.KEEP_ALIVE, 0])
+        self.world.advance(ticks % _KEEP_ALIVE_TICKS)
         return self.talk([schema.KEEP_ALIVE, 0])
 
     def command(self, positions: list[float], velocities: list[float]) -> Feedback:
         """Send the next command, in rad and rad/s."""
         self.operator_seq += 1
         setpoints = [round(1e6 * x) for pair in zip(positions, velocities, strict=True) for x in pair]
-        return self.talk([schema.COMMAND, 0, self.operator_seq, *setpoints])
+        self._command = [schema.COMMAND, 0, self.operator_seq, *setpoints]
+        return self.command_again()
+
+    def command_again(self) -> Feedback:
+        """Send the last command with a new link sequence, as a bridge would that repeats itself."""
+        answer = self.talk(self._command)
+        self.last_frame = frames.encode(self._command)
+        return answer
 
     def state_command(self, command: int) -> Feedback:
+        """Send DISABLE, ENABLE (PAUSE, RESUME, STOP) with the present operator sequence."""
         return self.talk([schema.STATE_COMMAND, 0, self.operator_seq, command])
 
     def enable(self) -> Feedback:
-        """Enable and hold with commands until the brakes are open."""
+        """Enable, wait until the brakes are open, and engage: from here on the board follows."""
         self.operator_seq += 1
         self.state_command(schema.ENABLE)
-        here = [position / 1e6 for position in self.tick().positions]
         for _ in range(200):
             feedback = self.tick()
             if feedback.phase == RUN:
-                return feedback
-            self.command(here, [0.0] * len(here))
+                return self.engage()
         raise AssertionError(f"does not run: {feedback} {self.events}")
+
+    def engage(self) -> Feedback:
+        """Send the first command, at the measured position."""
+        here = [position / 1e6 for position in self.tick().positions]
+        return self.command(here, [0.0] * len(here))
 
     def sweep(self, commands: int, speeds: list[float]) -> Feedback:
         """Stream ``commands`` that accelerate smoothly to ``speeds`` (rad/s); return the last answer."""
@@ -90,8 +107,8 @@ class BoardBench:
         return answer
 
     def until_off(self, limit: int = 3000) -> Feedback:
-        for _ in range(limit):
-            feedback = self.tick()
+        for _ in range(limit // 5):
+            feedback = self.tick(5)
             if feedback.phase == OFF:
                 return feedback
         raise AssertionError(f"still on after {limit} ticks: {feedback}")

@@ -26,7 +26,7 @@ def test_the_cells_that_ship_are_valid(path: Path) -> None:
     [
         (
             "operator_timout_ms = 30",
-            "operator_timeout_ms = 30",
+            "operator_timeout_ms = 100",
             "unknown key 'arm.operator_timout_ms' = 30: did you mean",
         ),
         (
@@ -42,10 +42,10 @@ def test_the_cells_that_ship_are_valid(path: Path) -> None:
         ('velocity = "fast"', "velocity = 3.0", "key 'joint[outer_yaw].limits.velocity' = 'fast'"),
         (
             "operator_timeout_ms = 0",
-            "operator_timeout_ms = 30",
-            "key 'arm.operator_timeout_ms' = 0: expected `float` >= 5",
+            "operator_timeout_ms = 100",
+            "key 'arm.operator_timeout_ms' = 0: expected `float` >= 10",
         ),
-        ("operator_timeout_ms = 8", "operator_timeout_ms = 30", "command rate 200 Hz: allowed are 250 to 2000 Hz"),
+        ("command_hz = 15", "command_hz = 200", "command rate 15 Hz: allowed are 20 to 2000 Hz"),
         ('unit = "mm"', 'unit = "m"', "key 'joint[insertion].unit' = 'mm'"),
         ("position = [0.0, 240.0]", "position = [0.0, 0.24]", "were these millimetres?"),
         ("position = [-90, 90]", "position = [-1.6, 1.6]", "were these degrees?"),
@@ -56,6 +56,19 @@ def test_the_cells_that_ship_are_valid(path: Path) -> None:
         ('board = "psm1-bse"', 'board = "psm1-base"', "no such board; there are: psm1-base, psm1-slide, psm1-wrist"),
         ('type = "simm"', 'type = "sim"', "board type 'simm' is not known; the files in boards/ are: sim"),
         ("counts_per_unit = 0", "counts_per_unit = 125000", "counts_per_unit = 0: must not be zero"),
+        ("link_timeout_ms = 8", "link_timeout_ms = 30", "the bridge speaks every 4 ms; allow it to be late twice: 12"),
+        (
+            'without_brake = "hope"',
+            "brake = { open_ms = 20, close_ms = 40 }",
+            "key 'joint[outer_yaw].without_brake' = 'hope'",
+        ),
+        ("", "brake = { open_ms = 20, close_ms = 40 }", "or say why it does not fall without one"),
+        (
+            "brake = { open_ms = 20, close_ms = 40 }\nwithout_brake = 'balanced'",
+            "brake = { open_ms = 20, close_ms = 40 }",
+            "or say why it does not fall without one",
+        ),
+        ("continuous_a = 1.5", "continuous_a = 0.6", "continuous_a = 1.5: must be below current_max_a (1.4)"),
         ("= = 3", "cycle_hz = 250", "not valid TOML"),
     ],
 )

@@ -12,17 +12,21 @@ _STOP_DECELERATION = 7
 _STEP_MAX = 8
 _COUNT_SCALE = 10
 _COUNT_SHIFT = 11
-_BRAKE_OPEN_MS = 24
+_BIAS = 24
+_STEPS_MAX = 32
+_OVERSPEED = 37
+_STUCK_MS = 38
+_BRAKE_OPEN_MS = 39
 
 # A Q8 speed of 2^21 urad a tick is the profile's limit (8 rad/s at 1 kHz).
 _Q8_SPEED_MAX = 2097151
-_COUNTS_MAX = 8000
 
 
 def configure(joint: "array[int]", message: "array[int]", tick_hz: int, count: int) -> int:
     """Take a configure-joint ``message`` whose fields are in range into ``joint``; the encoder stands at ``count``.
 
-    Returns 0, or the index of the field that makes no sense with the others, and then changes nothing.
+    Returns 0, or the index of the field that makes no sense with the others, and then changes nothing. What the joint
+    has learnt stays: its heat, and the output that held it when its brake closed.
     """
     speed = message[_VELOCITY_MAX] * 256 // tick_hz
     acceleration = message[_ACCELERATION_MAX] * 256 // (tick_hz * tick_hz)
@@ -36,28 +40,36 @@ def configure(joint: "array[int]", message: "array[int]", tick_hz: int, count: i
         return _ACCELERATION_MAX
     if not 0 < deceleration <= _Q8_SPEED_MAX:
         return _STOP_DECELERATION
-    # At full speed an encoder may count at most half of what the tick takes.
-    if (speed >> 8) << message[_COUNT_SHIFT] > _COUNTS_MAX * abs(message[_COUNT_SCALE]):
-        return _COUNT_SCALE
     if message[_COUNT_SCALE] == 0 or not -0x3FFFFFFF < position < 0x3FFFFFFF:
         return _COUNT_SCALE
+    # What is allowed in a tick must be more than what the joint does at its highest speed.
+    if (speed >> 8) << message[_COUNT_SHIFT] >= message[_STEPS_MAX] * abs(message[_COUNT_SCALE]):
+        return _STEPS_MAX
+    if message[_OVERSPEED] <= message[_VELOCITY_MAX]:
+        return _OVERSPEED
+    if joint[L.BIAS] != message[_BIAS] or not joint[L.CONFIGURED]:
+        joint[L.HOLD_OUTPUT] = message[_BIAS]
     joint[L.POSITION_MIN] = message[_POSITION_MIN]
     joint[L.POSITION_MAX] = message[_POSITION_MIN + 1]
     joint[L.VELOCITY_MAX] = message[_VELOCITY_MAX]
     joint[L.SPEED_MAX] = speed
     joint[L.ACCELERATION] = acceleration
     joint[L.STOP_DECELERATION] = deceleration
-    # From the step limit to the drive's sign, message and record have the same order.
-    for k in range(L.DRIVE_SIGN - L.STEP_MAX + 1):
+    # From the step limit to the slip limit, message and record have the same order.
+    for k in range(L.SLIP_MAX - L.STEP_MAX + 1):
         joint[L.STEP_MAX + k] = message[_STEP_MAX + k]
+    joint[L.OVERSPEED_MAX] = message[_OVERSPEED] * 256 // tick_hz
+    joint[L.STUCK_MAX] = max(1, message[_STUCK_MS] * tick_hz // 1000)
     joint[L.BRAKE_OPEN] = message[_BRAKE_OPEN_MS] * tick_hz // 1000
     joint[L.BRAKE_CLOSE] = message[_BRAKE_OPEN_MS + 1] * tick_hz // 1000
     joint[L.COUNT] = count
     joint[L.COUNT_REMAINDER] = (count * message[_COUNT_SCALE]) - (position << message[_COUNT_SHIFT])
     joint[L.POSITION] = position
+    joint[L.REFERENCE] = position
     # Enabling may follow before the next tick, and must find the setpoint where the joint is.
     joint[L.SETPOINT] = position
     joint[L.SETPOINT_FRACTION] = 0
     joint[L.SPEED] = 0
+    joint[L.OVER] = 0
     joint[L.CONFIGURED] = 1
     return 0

@@ -1,11 +1,11 @@
-"""Names for the indices of the two kinds of control record, and for their states, phases, flags and faults.
+"""Names for the indices of the two kinds of control record, and for their states, phases, modes and flags.
 
 A board keeps one ``array('i')`` for itself and one for each joint. The viper code of this package declares the
 indices it uses as private constants of the same name, because the compiler can fold only those; a test holds
 every such copy against this file.
 
 Units: positions urad (um if prismatic); a speed marked Q8 is in 1/256 urad per tick, an acceleration marked Q8 in
-1/256 urad per tick squared; outputs are Q15, 1/32768 of full drive; times are ticks.
+1/256 urad per tick squared; outputs are Q15, 1/32768 of full drive; currents mA; times are ticks.
 """
 
 # ---- joint record: state
@@ -20,65 +20,100 @@ TARGET = 7  # where the present plan leads
 TARGET_SPEED = 8  # Q8, at the end of the plan
 REMAINING = 9  # ticks to the end of the plan; 0 means no plan
 INTEGRAL = 10  # Q15 << 8
-OUTPUT = 11  # Q15
+OUTPUT = 11  # Q15, in the joint's sense
 FLAGS = 12
 COMMAND = 13  # mailbox written by the background, read by the tick
 COMMAND_SPEED = 14  # Q8, mailbox
-TRIPPED = 15  # the joint whose fault took its own torque off
+TRIPPED = 15  # a fault took this joint's torque off
+HEAT = 16  # I2t above the continuous current, see HEAT_MAX
+OVER = 17  # ticks in a row with too much current
+STUCK = 18  # ticks in a row driven without a count
+RUNAWAY = 19  # ticks of speeding up against the drive
+REFERENCE = 20  # where the joint came to rest: what standstill is measured from
+HOLD_OUTPUT = 21  # Q15, what held the joint when its brake closed
+FAULT_VALUE = 22  # what the fault that the tick returned measured
 
 # ---- joint record: parameters
-POSITION_MIN = 16
-POSITION_MAX = 17
-SPEED_MAX = 18  # Q8
-ACCELERATION = 19  # Q8
-STOP_DECELERATION = 20  # Q8
-STEP_MAX = 21
-FOLLOWING_MAX = 22
-COUNT_SCALE = 23
-COUNT_SHIFT = 24
-KP = 25
-KP_SHIFT = 26
-KI = 27
-KI_SHIFT = 28
-KD = 29
-KD_SHIFT = 30
-KV = 31
-KV_SHIFT = 32
-INTEGRAL_MAX = 33  # Q15
-OUTPUT_MAX = 34  # Q15
-FILTER_SHIFT = 35
-DRIVE_SIGN = 36
-VELOCITY_MAX = 37  # urad/s, as configured
-BRAKE_OPEN = 38  # ticks
-BRAKE_CLOSE = 39  # ticks
-CONFIGURED = 40
-JOINT_SIZE = 41
+POSITION_MIN = 23
+POSITION_MAX = 24
+SPEED_MAX = 25  # Q8
+ACCELERATION = 26  # Q8
+STOP_DECELERATION = 27  # Q8
+STEP_MAX = 28
+FOLLOWING_MAX = 29
+COUNT_SCALE = 30
+COUNT_SHIFT = 31
+KP = 32
+KP_SHIFT = 33
+KI = 34
+KI_SHIFT = 35
+KD = 36
+KD_SHIFT = 37
+KV = 38
+KV_SHIFT = 39
+INTEGRAL_MAX = 40  # Q15
+OUTPUT_MAX = 41  # Q15
+FILTER_SHIFT = 42
+DRIVE_SIGN = 43
+BIAS = 44  # Q15, holds the joint's weight
+SLEW = 45  # Q15 per tick
+CURRENT_MAX = 46  # mA
+CURRENT_SCALE = 47  # current * CURRENT_SCALE >> CURRENT_SHIFT is 256 at the continuous current
+CURRENT_SHIFT = 48
+HEAT_MAX = 49  # sum over ticks of (ratio^2 - 2^16) / 64, the ratio 256 at the continuous current
+OUTPUT_CONTINUOUS = 50  # Q15, what a hot motor may have
+CURRENT_OFF = 51  # mA, more than this without torque is a fault
+STEPS_MAX = 52  # counts a tick
+STUCK_OUTPUT = 53  # Q15, enough to move the joint
+STANDSTILL_MAX = 54
+ENGAGE_MAX = 55
+SLIP_MAX = 56  # how far a braked joint may move; 0 for a joint without a brake
+OVERSPEED_MAX = 57  # Q8
+STUCK_MAX = 58  # ticks
+BRAKE_OPEN = 59  # ticks
+BRAKE_CLOSE = 60  # ticks
+VELOCITY_MAX = 61  # urad/s, as configured
+CONFIGURED = 62
+JOINT_SIZE = 63
 
 # ---- board record
 STATE = 0
 PHASE = 1
-CAUSE = 2
+CAUSE = 2  # the first fault since the last clear
 TICK = 3
 OPERATOR_AGE = 4  # ticks since the last newer operator sequence; saturates
-OPERATOR_SEQ = 5
-LINK_SEQ = 6
-NEW_COMMAND = 7  # set by the background when every joint's mailbox is full, cleared by the tick
-COMMAND_PERIOD = 8  # ticks
-OPERATOR_TIMEOUT = 9  # ticks
-HOLD = 10  # ticks
-TIMER = 11  # ticks left in a timed phase
-STOP_STATE = 12  # the state that the present stop ends in
-OPEN_TIME = 13  # ticks, the slowest brake's
-CLOSE_TIME = 14  # ticks, the slowest brake's
-LATE_TICKS = 15
-REFUSED = 16
-REQUEST = 17  # from the background to the tick
-EVENT = 18  # fault code to report, 0 none
-EVENT_CHANNEL = 19
-EVENT_VALUE = 20
-MOVING = 21  # joints whose setpoint moved in the latest tick
-TICK_HZ = 22
-BOARD_SIZE = 23
+LINK_AGE = 5  # ticks since the last valid frame; saturates
+OPERATOR_SEQ = 6
+LINK_SEQ = 7
+NEW_COMMAND = 8  # set by the background when every joint's mailbox is full, cleared by the tick
+COMMAND_PERIOD = 9  # ticks
+OPERATOR_TIMEOUT = 10  # ticks
+LINK_TIMEOUT = 11  # ticks
+HOLD = 12  # ticks
+SETTLE = 13  # ticks from the end of a ramp to monitored standstill
+SUPPLY_MIN = 14  # mV
+SUPPLY_MAX = 15  # mV
+LATE_MAX = 16  # us
+TIMER = 17  # ticks left in a timed phase
+SETTLING = 18  # ticks left until standstill is monitored
+STOP_STATE = 19  # the state that the present stop ends in
+THEN_BRAKE = 20  # the present ramp ends in brakes, not in a hold
+OPEN_TIME = 21  # ticks, the slowest brake's
+CLOSE_TIME = 22  # ticks, the slowest brake's
+ENGAGED = 23  # a first command at the measured position has come since enable or resume
+LATE_TICKS = 24
+REFUSED = 25
+REQUEST = 26  # from the background to the tick
+EVENT = 27  # fault code to report, 0 none
+EVENT_CHANNEL = 28
+EVENT_VALUE = 29
+MOVING = 30  # joints whose setpoint moved in the latest tick
+NOT_BUILT = 31  # joints whose output has not yet reached what holds them
+SUPPLY_OUT = 32  # ticks in a row with the supply out of range
+BUILD_MAX = 33  # ticks that building may take
+WATCH_VALUE = 34  # what the fault that the watch found measured
+TICK_HZ = 35
+BOARD_SIZE = 36
 
 # ---- states (CRTK operating_state)
 DISABLED = 0
@@ -88,26 +123,37 @@ FAULT = 3
 
 # ---- phases within a state
 OFF = 0
-OPENING = 1
-RUN = 2
-RAMP = 3
-HOLDING = 4
-CLOSING = 5
+BUILDING = 1  # brakes closed, the outputs rise to what holds the joints
+OPENING = 2
+RUN = 3
+RAMP = 4
+HOLDING = 5
+CLOSING = 6
+RELEASED = 7  # a person holds the brakes open
 
 # ---- requests
 REQUEST_NONE = 0
 REQUEST_ENABLE = 1
 REQUEST_STOP = 2
 REQUEST_CLEAR = 3
+REQUEST_PAUSE = 4
+REQUEST_RESUME = 5
 
-# ---- what the setpoint does in a tick
-REST = 0
-FOLLOW = 1
-SLOW = 2
+# ---- what a joint does in a tick
+REST = 0  # no torque, brake closed: it must not move
+FREE = 1  # no torque: it may be moved
+BUILD = 2  # the output rises behind a closed brake
+FOLLOW = 3  # the setpoint follows its plan
+SLOW = 4  # the setpoint slows down to standstill
+WATCH = 5  # as SLOW, at standstill, and must not move
 
-# ---- what a joint's tick returns
+# ---- what a joint's tick returns: these, and a fault's code << 8
 JOINT_MOVING = 1
-NOT_FOLLOWING = 2
+JOINT_NOT_BUILT = 2
+
+# ---- what a joint's hardware does
+TORQUE = 1
+BRAKE_IS_OPEN = 2
 
 # ---- flags of a joint
 FLAG_BRAKE_CLOSED = 1
@@ -117,10 +163,8 @@ FLAG_SPEED_LIMITED = 8
 FLAG_ACCELERATION_LIMITED = 16
 FLAG_POSITION_LIMITED = 32
 FLAG_SLOWING = 64
-
-# ---- faults: latch, and stop the arm
-FAULT_OPERATOR_TIMEOUT = 1
-FAULT_FOLLOWING_ERROR = 2
+FLAG_CURRENT_LIMITED = 128
+FLAG_SLEW_LIMITED = 256
 
 # ---- why a command was refused; nothing stops at once, but nothing was fed either
 REFUSED_POSITION_LIMIT = 40

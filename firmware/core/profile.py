@@ -21,10 +21,10 @@ _TARGET_SPEED = const(8)
 _REMAINING = const(9)
 _COMMAND = const(13)
 _COMMAND_SPEED = const(14)
-_POSITION_MIN = const(16)
-_POSITION_MAX = const(17)
-_SPEED_MAX = const(18)
-_ACCELERATION = const(19)
+_POSITION_MIN = const(23)
+_POSITION_MAX = const(24)
+_SPEED_MAX = const(25)
+_ACCELERATION = const(26)
 
 
 # 2^20 urad in Q8 is 2^28, and six times that still fits 31 bits.
@@ -37,7 +37,7 @@ _HORIZON_MAX = const(256)
 @micropython.viper
 def plan(j: ptr32, period: int):
     """Start towards the command in the mailbox, to be reached ``period`` ticks from now, or later if limits ask it."""
-    s = 1 << 31
+    s = int(1) << 31
     command = (j[_COMMAND] ^ s) - s
     end_speed = (j[_COMMAND_SPEED] ^ s) - s
     speed = (j[_SETPOINT_SPEED] ^ s) - s

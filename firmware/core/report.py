@@ -8,18 +8,17 @@ _PHASE = const(1)
 _CAUSE = const(2)
 _TICK = const(3)
 _OPERATOR_AGE = const(4)
-_OPERATOR_SEQ = const(5)
-_LINK_SEQ = const(6)
-_LATE_TICKS = const(15)
-_REFUSED = const(16)
-_TICK_HZ = const(22)
+_OPERATOR_SEQ = const(6)
+_LINK_SEQ = const(7)
+_LATE_TICKS = const(24)
+_REFUSED = const(25)
+_TICK_HZ = const(35)
 
 _POSITION = const(2)
 _SPEED = const(3)
 _SETPOINT = const(4)
 _OUTPUT = const(11)
 _FLAGS = const(12)
-_DRIVE_SIGN = const(36)
 
 _FEEDBACK = const(17)
 
@@ -42,7 +41,7 @@ def report(b: ptr32, reply: ptr32):
 @micropython.viper
 def report_joint(j: ptr32, b: ptr32, reply: ptr32, base: int):
     """Fill one joint's part of ``reply`` at ``base``: position, error, velocity in urad/s, output, flags."""
-    s = 1 << 31
+    s = int(1) << 31
     position = (j[_POSITION] ^ s) - s
     speed = (j[_SPEED] ^ s) - s
     whole = speed >> 8
@@ -50,5 +49,5 @@ def report_joint(j: ptr32, b: ptr32, reply: ptr32, base: int):
     reply[base] = position
     reply[base + 1] = ((j[_SETPOINT] ^ s) - s) - position
     reply[base + 2] = whole * hz + (((speed - (whole << 8)) * hz) >> 8)
-    reply[base + 3] = ((j[_OUTPUT] ^ s) - s) * ((j[_DRIVE_SIGN] ^ s) - s)
+    reply[base + 3] = (j[_OUTPUT] ^ s) - s
     reply[base + 4] = j[_FLAGS]

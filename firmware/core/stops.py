@@ -1,7 +1,8 @@
-"""The board's states and its staged stop: ramp, hold, brake, torque off.
+"""The board's states and its staged stops.
 
-Background work never changes a state; it leaves a request, and the tick acts on it. A fault latches: the way back is
-disable (which clears it), then enable, and enabling moves nothing.
+Background work never changes a state; it leaves a request, and the tick acts on it. Faults and reactions are those of
+``core/faults.py``. A fault latches: the way back is disable (which clears it), then enable, then a first command at
+the measured position, and none of these moves anything.
 """
 
 import micropython
@@ -12,142 +13,178 @@ _PHASE = const(1)
 _CAUSE = const(2)
 _TICK = const(3)
 _OPERATOR_AGE = const(4)
-_NEW_COMMAND = const(7)
-_COMMAND_PERIOD = const(8)
-_OPERATOR_TIMEOUT = const(9)
-_HOLD = const(10)
-_TIMER = const(11)
-_STOP_STATE = const(12)
-_OPEN_TIME = const(13)
-_CLOSE_TIME = const(14)
-_REQUEST = const(17)
-_EVENT = const(18)
-_EVENT_CHANNEL = const(19)
-_EVENT_VALUE = const(20)
-_MOVING = const(21)
-
-_SETPOINT = const(4)
-_TRIPPED = const(15)
-_POSITION = const(2)
-
+_NEW_COMMAND = const(8)
+_COMMAND_PERIOD = const(9)
+_HOLD = const(12)
+_SETTLE = const(13)
+_TIMER = const(17)
+_SETTLING = const(18)
+_STOP_STATE = const(19)
+_THEN_BRAKE = const(20)
+_OPEN_TIME = const(21)
+_CLOSE_TIME = const(22)
+_ENGAGED = const(23)
+_REQUEST = const(26)
+_EVENT = const(27)
+_EVENT_CHANNEL = const(28)
+_EVENT_VALUE = const(29)
+_MOVING = const(30)
+_NOT_BUILT = const(31)
+_BUILD_MAX = const(33)
 _DISABLED = const(0)
 _ENABLED = const(1)
+_PAUSED = const(2)
 _FAULT = const(3)
 _OFF = const(0)
-_OPENING = const(1)
-_RUN = const(2)
-_RAMP = const(3)
-_HOLDING = const(4)
-_CLOSING = const(5)
+_BUILDING = const(1)
+_OPENING = const(2)
+_RUN = const(3)
+_RAMP = const(4)
+_HOLDING = const(5)
+_CLOSING = const(6)
+_RELEASED = const(7)
 _REQUEST_ENABLE = const(1)
 _REQUEST_STOP = const(2)
 _REQUEST_CLEAR = const(3)
+_REQUEST_PAUSE = const(4)
+_REQUEST_RESUME = const(5)
 _REST = const(0)
-_FOLLOW = const(1)
-_SLOW = const(2)
-_FAULT_OPERATOR_TIMEOUT = const(1)
-_FAULT_FOLLOWING_ERROR = const(2)
-
-# Ages saturate here instead of wrapping: a stale command can never look fresh.
-_AGE_MAX = const(1073741823)
+_FREE = const(1)
+_BUILD = const(2)
+_FOLLOW = const(3)
+_SLOW = const(4)
+_WATCH = const(5)
+_TORQUE = const(1)
+_BRAKE_IS_OPEN = const(2)
+_REACT_PAUSE = const(1)
+_REACT_RAMP = const(2)
+_REACT_TRIP = const(3)
+_REACT_BRAKE = const(4)
+_REACT_OFF = const(5)
 
 
 @micropython.viper
 def step(b: ptr32) -> int:
-    """Advance the board's clocks and stop sequence by one tick; return what setpoints do: REST, FOLLOW or SLOW."""
-    tick = b[_TICK] + 1
-    if tick == 1 << 31:
-        tick = 0
-    b[_TICK] = tick
-    age = b[_OPERATOR_AGE]
-    if age < _AGE_MAX:
-        age += 1
-        b[_OPERATOR_AGE] = age
-
-    phase = b[_PHASE]
+    """Take up a request, or go on in a stop, by one tick; return what joints do: REST to WATCH."""
+    b[_TICK] = (b[_TICK] + 1) & 0x3FFFFFFF
     request = b[_REQUEST]
     b[_REQUEST] = 0
-    if phase == _OFF:
-        if request == _REQUEST_ENABLE and b[_STATE] == _DISABLED:
+    phase = b[_PHASE]
+    slow_down = 0
+    if phase == _OFF or phase == _RELEASED:
+        if request == _REQUEST_ENABLE and phase == _OFF and b[_STATE] == _DISABLED:
             b[_STATE] = _ENABLED
-            b[_TIMER] = b[_OPEN_TIME]
+            b[_ENGAGED] = 0
             b[_NEW_COMMAND] = 0
-            phase = int(_OPENING)
+            b[_THEN_BRAKE] = 0
+            b[_NOT_BUILT] = 1
+            b[_TIMER] = b[_BUILD_MAX]
+            phase = int(_BUILDING)
         elif request == _REQUEST_CLEAR:
             b[_STATE] = _DISABLED
             b[_CAUSE] = 0
-    elif (request == _REQUEST_STOP or request == _REQUEST_CLEAR) and phase <= _RUN:
-        b[_STOP_STATE] = _DISABLED
-        phase = int(_RAMP)
-        b[_MOVING] = 1
-    elif phase == _RUN and age > b[_OPERATOR_TIMEOUT]:
-        b[_CAUSE] = _FAULT_OPERATOR_TIMEOUT
-        b[_EVENT] = _FAULT_OPERATOR_TIMEOUT
-        b[_EVENT_CHANNEL] = 0 - 1
-        b[_EVENT_VALUE] = age
-        b[_STATE] = _FAULT
+    elif request == _REQUEST_STOP or request == _REQUEST_CLEAR:
+        if b[_STATE] != _FAULT:
+            b[_STATE] = _DISABLED
+            b[_STOP_STATE] = _DISABLED
+            b[_CAUSE] = 0
+        b[_THEN_BRAKE] = 1
+        slow_down = 1
+    elif request == _REQUEST_PAUSE and phase == _RUN:
+        b[_STATE] = _PAUSED
         b[_STOP_STATE] = _FAULT
-        phase = int(_RAMP)
-        b[_MOVING] = 1
-
-    if phase == _OPENING:
-        if b[_TIMER] == 0:
-            phase = int(_RUN)
-            b[_OPERATOR_AGE] = 0
-            # What came while the brakes opened only proved that someone is there; it may be old by now.
-            b[_NEW_COMMAND] = 0
-        else:
-            b[_TIMER] = b[_TIMER] - 1
-    elif phase == _RAMP:
-        if b[_MOVING] == 0:
-            phase = int(_HOLDING)
-            b[_TIMER] = b[_HOLD]
-    elif phase == _HOLDING:
-        if b[_TIMER] == 0:
-            phase = int(_CLOSING)
+        slow_down = 1
+    elif request == _REQUEST_RESUME and phase == _HOLDING and b[_STATE] == _PAUSED and b[_SETTLING] == 0:
+        b[_STATE] = _ENABLED
+        b[_CAUSE] = 0
+        b[_ENGAGED] = 0
+        b[_NEW_COMMAND] = 0
+        b[_OPERATOR_AGE] = 0
+        phase = int(_RUN)
+    if slow_down:
+        if phase == _BUILDING:
+            # Its brakes have not opened yet.
             b[_TIMER] = b[_CLOSE_TIME]
-        else:
-            b[_TIMER] = b[_TIMER] - 1
+            phase = int(_CLOSING)
+        elif phase == _OPENING or phase == _RUN:
+            b[_MOVING] = 1
+            phase = int(_RAMP)
+
+    # ---- what has come to its end goes on to what follows
+    timer = b[_TIMER]
+    if phase == _BUILDING and b[_NOT_BUILT] == 0:
+        timer = b[_OPEN_TIME]
+        phase = int(_OPENING)
+    elif phase == _RAMP and b[_MOVING] == 0:
+        b[_SETTLING] = b[_SETTLE]
+        timer = b[_HOLD]
+        phase = int(_HOLDING)
+    elif phase == _HOLDING and b[_SETTLING] > 0:
+        b[_SETTLING] = b[_SETTLING] - 1
+    elif phase == _HOLDING and (b[_THEN_BRAKE] or (timer == 0 and b[_STATE] == _FAULT)):
+        timer = b[_CLOSE_TIME]
+        phase = int(_CLOSING)
+    elif timer > 0:
+        timer -= 1
+    elif phase == _OPENING:
+        b[_OPERATOR_AGE] = 0
+        phase = int(_RUN)
     elif phase == _CLOSING:
-        if b[_TIMER] == 0:
-            phase = int(_OFF)
-            b[_STATE] = b[_STOP_STATE]
-        else:
-            b[_TIMER] = b[_TIMER] - 1
+        b[_STATE] = b[_STOP_STATE]
+        phase = int(_OFF)
+    b[_TIMER] = timer
     b[_PHASE] = phase
 
     if phase == _OFF:
         return _REST
-    if phase != _RUN:
-        return _SLOW
-    if b[_OPERATOR_AGE] > 2 * b[_COMMAND_PERIOD]:
-        return _SLOW
-    return _FOLLOW
+    if phase == _RELEASED:
+        return _FREE
+    if phase == _BUILDING:
+        return _BUILD
+    if phase == _CLOSING or (phase == _HOLDING and b[_SETTLING] == 0):
+        return _WATCH
+    if phase == _RUN and b[_ENGAGED] and b[_OPERATOR_AGE] <= 2 * b[_COMMAND_PERIOD]:
+        return _FOLLOW
+    return _SLOW
 
 
 @micropython.viper
-def stop_following(b: ptr32, j: ptr32, channel: int):
-    """Fault, and close the brakes at once: joint ``channel`` is further from its setpoint than FOLLOWING_MAX.
-
-    There is no ramp, and no torque on this joint: it would not follow the ramp either, and whatever keeps it from
-    following, a reversed encoder perhaps, may make its drive push it the wrong way.
-    """
-    s = 1 << 31
-    phase = b[_PHASE]
-    if phase == _OFF:
-        return
-    j[_TRIPPED] = 1
-    if phase == _CLOSING:
-        return
-    error = ((j[_SETPOINT] ^ s) - s) - ((j[_POSITION] ^ s) - s)
-    if error < 0:
-        error = 0 - error
+def react(b: ptr32, reactions: ptr32, code: int, channel: int, value: int) -> int:
+    """Do at once what ``core/faults.py`` says of fault ``code``; return 1 if the joint's own torque must go."""
     if b[_CAUSE] == 0:
-        b[_CAUSE] = _FAULT_FOLLOWING_ERROR
-        b[_EVENT] = _FAULT_FOLLOWING_ERROR
+        b[_CAUSE] = code
+        b[_EVENT] = code
         b[_EVENT_CHANNEL] = channel
-        b[_EVENT_VALUE] = error
-    b[_STATE] = _FAULT
+        b[_EVENT_VALUE] = value
+    reaction = reactions[code]
+    phase = b[_PHASE]
     b[_STOP_STATE] = _FAULT
-    b[_PHASE] = _CLOSING
-    b[_TIMER] = b[_CLOSE_TIME]
+    b[_STATE] = _FAULT
+    if reaction == _REACT_PAUSE:
+        b[_STATE] = _PAUSED
+    if reaction == _REACT_RAMP:
+        b[_THEN_BRAKE] = 1
+    if phase == _OFF or phase == _RELEASED or reaction == _REACT_OFF:
+        b[_PHASE] = _OFF
+    elif phase == _BUILDING or (reaction == _REACT_BRAKE and phase != _CLOSING):
+        b[_TIMER] = b[_CLOSE_TIME]
+        b[_PHASE] = _CLOSING
+    elif phase == _OPENING or phase == _RUN:
+        b[_MOVING] = 1
+        b[_PHASE] = _RAMP
+    if reaction == _REACT_TRIP:
+        return 1
+    return 0
+
+
+@micropython.viper
+def hardware(b: ptr32, tripped: int) -> int:
+    """Return what a joint's drive and brake do now: TORQUE, BRAKE_IS_OPEN, both or none."""
+    phase = b[_PHASE]
+    if phase == _RELEASED:
+        return _BRAKE_IS_OPEN
+    if phase == _OFF or tripped:
+        return 0
+    if phase == _BUILDING or phase == _CLOSING:
+        return _TORQUE
+    return _TORQUE | _BRAKE_IS_OPEN

@@ -1,5 +1,38 @@
-"""What touches hardware: one small file a chip family, all with the ``Port`` class that ``sim.py`` documents."""
+"""What touches hardware, one file a chip family, all of the same shape.
 
-# What Port.wait() found to do.
+A port has ``tick_hz``, two arrays and a handful of methods. ``begin()`` latches what the hardware says into ``inputs``;
+``commit()`` makes ``outputs`` take effect; between the two, a tick is arithmetic on arrays. Channels count from 0.
+"""
+
+# What Port.wait() returns: which work is due.
 TICK = 1
 BYTES = 2
+
+CHANNELS = 8
+
+# Indices into Port.inputs.
+TIME_US = 0  # wraps at 2^30
+SUPPLY_MV = 1
+SWITCHES = 2
+RESET_CAUSE = 3  # why the board started, see below
+COUNT = 4  # encoder counts, one a channel
+CURRENT = 12  # mA through each motor, with its sign
+INPUTS_SIZE = 24
+
+# Bits of SWITCHES; a drive that reports a fault sets DRIVE_FAULT << channel.
+E_STOP = 1
+BRAKE_RELEASE = 2
+DRIVE_FAULT = 256
+
+# Indices into Port.outputs.
+OUTPUT = 0  # Q15, one a channel, the drive's sense
+DRIVES = 8  # bit per channel: the drive is on
+BRAKES_OPEN = 9  # bit per channel: the brake is energised
+WATCHDOG = 10  # counts feeds; 0 until the hardware watchdog is started
+OUTPUTS_SIZE = 24
+
+# Values of RESET_CAUSE.
+POWER_ON = 0
+WATCHDOG_RESET = 1
+PROGRAM_ENDED = 2
+RESET_UNKNOWN = 3

@@ -81,7 +81,7 @@ def decode(data: ptr8, n: int, out: ptr32) -> int:
 @micropython.viper
 def encode(values: ptr32, count: int, out: ptr8) -> int:
     """Write ``values[:count]`` (at most 255) as a CBOR array; return the number of bytes, at most 2 + 5 * count."""
-    s = 1 << 31
+    s = int(1) << 31
     n = 1
     if count < 24:
         out[0] = 0x80 + count

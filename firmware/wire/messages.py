@@ -6,7 +6,7 @@ import micropython
 from micropython import const
 
 # The first 31 bits of the SHA-256 of protocol.cddl without comments and blanks; a test holds it against the file.
-SCHEMA = 755150059
+SCHEMA = 1429844477
 
 IDENTIFY = 1
 CONFIGURE_BOARD = 2
@@ -14,6 +14,7 @@ CONFIGURE_JOINT = 3
 COMMAND = 4
 KEEP_ALIVE = 5
 STATE_COMMAND = 6
+MAINTENANCE = 7
 IDENTITY = 16
 FEEDBACK = 17
 EVENT = 18
@@ -23,6 +24,9 @@ FEEDBACK_JOINT = 5
 
 DISABLE = 0
 ENABLE = 1
+PAUSE = 2
+RESUME = 3
+STOP = 4
 
 REFUSED_FRAME = 32
 REFUSED_SCHEMA = 33
@@ -35,11 +39,18 @@ REFUSED_NOT_CONFIGURED = 39
 REFUSED_FAULT_LATCHED = 43
 REFUSED_CHANNEL = 44
 REFUSED_CONFIGURATION = 45
+REFUSED_ENGAGE = 46
+REFUSED_NOT_PAUSED = 47
+REFUSED_RELEASED = 48
 
 _INT_MAX = 0x7FFFFFFF
 
 # Lowest and highest value of each field, in the order of protocol.cddl, from the type to the last.
-CONFIGURE_BOARD_RANGES = array("i", (2, 2, 0, _INT_MAX, 500, 100_000, 5_000, 200_000, 0, 5_000))
+CONFIGURE_BOARD_RANGES = array(
+    "i",
+    (2, 2, 0, _INT_MAX, 500, 100_000, 10_000, 500_000, 5_000, 200_000, 0, 60_000)
+    + (0, 100_000, 1, 100_000, 100, 1_000_000),
+)
 CONFIGURE_JOINT_RANGES = array(
     "i",
     (3, 3, 0, _INT_MAX, 0, 7)
@@ -48,9 +59,12 @@ CONFIGURE_JOINT_RANGES = array(
     + (1, 1_000_000, 1, 1_000_000)
     + (-65_535, 65_535, 0, 16)
     + (0, 8_191, 0, 24) * 4
-    + (0, 32_767, 1, 32_767, 0, 6, -1, 1, 0, 1_000, 0, 1_000),
+    + (0, 32_767, 1, 32_767, 0, 6, -1, 1, -32_767, 32_767, 1, 32_767)
+    + (1, 65_535, 1, 8_191, 0, 24, 1, 0x3FFFFFFF, 1, 32_767, 1, 65_535)
+    + (1, 16_383, 1, 32_767, 1, 1_000_000, 1, 1_000_000, 0, 1_000_000)
+    + (1, 40_000_000, 1, 10_000, 0, 1_000, 0, 1_000),
 )
-_STATE_COMMAND_RANGES = array("i", (6, 6, 0, _INT_MAX, 0, _INT_MAX, 0, 1))
+_STATE_COMMAND_RANGES = array("i", (6, 6, 0, _INT_MAX, 0, _INT_MAX, 0, 4))
 _SEQUENCE_RANGES = array("i", (0, 0x7F, 0, _INT_MAX))
 
 _COMMAND_HEAD = const(3)
@@ -61,7 +75,7 @@ _DRIVE_SIGN_FIELD = const(23)
 @micropython.viper
 def _out_of_range(message: ptr32, ranges: ptr32, count: int) -> int:
     """Return the index of the first field of ``message[:count]`` outside ``ranges``, or -1."""
-    s = 1 << 31
+    s = int(1) << 31
     k = 0
     while k < count:
         value = (message[k] ^ s) - s
@@ -83,12 +97,14 @@ def fault_in(message: "array[int]", count: int) -> int:
         if message[2] < 0 or count < _COMMAND_HEAD + 2 or count > _COMMAND_HEAD + 2 * _JOINTS_MAX or not count & 1:
             return 0
         return _out_of_range(message, _SEQUENCE_RANGES, 2)
-    if kind == IDENTIFY or kind == KEEP_ALIVE:
+    if kind == IDENTIFY or kind == KEEP_ALIVE or kind == MAINTENANCE:
         return _out_of_range(message, _SEQUENCE_RANGES, 2) if count == 2 else 0
     if kind == STATE_COMMAND:
         return _out_of_range(message, _STATE_COMMAND_RANGES, 4) if count == 4 else 0
     if kind == CONFIGURE_BOARD:
-        return _out_of_range(message, CONFIGURE_BOARD_RANGES, 5) if count == 5 else 0
+        if count * 2 != len(CONFIGURE_BOARD_RANGES):
+            return 0
+        return _out_of_range(message, CONFIGURE_BOARD_RANGES, count)
     if kind == CONFIGURE_JOINT:
         if count * 2 != len(CONFIGURE_JOINT_RANGES):
             return 0

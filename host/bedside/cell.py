@@ -22,7 +22,9 @@ class Limits(Struct, forbid_unknown_fields=True):
     """What a joint may do, in rad or m and seconds.
 
     ``stop_deceleration`` is that of every stop; ``step`` is the largest distance of a command from the present
-    setpoint; ``following`` the largest distance of the joint from its setpoint.
+    setpoint; ``following`` the largest distance of the joint from its setpoint; ``engage`` that of the first command
+    from the joint, when an arm begins to follow; ``standstill`` how far a joint may move that holds, or whose brake is
+    closed.
     """
 
     position: tuple[float, float]
@@ -31,13 +33,16 @@ class Limits(Struct, forbid_unknown_fields=True):
     stop_deceleration: Annotated[float, Meta(ge=0.001, le=2000)]
     step: Annotated[float, Meta(gt=0, le=1)]
     following: Annotated[float, Meta(gt=0, le=1)]
+    engage: Annotated[float, Meta(gt=0, le=1)]
+    standstill: Annotated[float, Meta(gt=0, le=1)]
 
 
 class Gains(Struct, forbid_unknown_fields=True):
     """The controller, as a share of full drive.
 
     ``kp`` is per rad (or m), ``ki`` per rad and second, ``kd`` and ``velocity_forward`` per rad/s. ``filter_shift``
-    sets the speed filter to 2^shift ticks.
+    sets the speed filter to 2^shift ticks. ``gravity_bias`` is the output that carries the joint's weight; ``slew_ms``
+    the time in which the output may go from nothing to full drive.
     """
 
     kp: Gain
@@ -47,12 +52,32 @@ class Gains(Struct, forbid_unknown_fields=True):
     integral_max: Share = 0.5
     output_max: Share = 1.0
     filter_shift: Annotated[int, Meta(ge=0, le=6)] = 2
+    gravity_bias: Annotated[float, Meta(ge=-1, le=1)] = 0.0
+    slew_ms: Annotated[float, Meta(ge=0.25, le=1000)] = 5.0
 
 
 class Encoder(Struct, forbid_unknown_fields=True):
     """``counts_per_unit`` is the number of counts per rad (or m) of the joint; negative if it counts backwards."""
 
     counts_per_unit: Annotated[float, Meta(ge=-1e9, le=1e9)]
+
+
+class Drive(Struct, forbid_unknown_fields=True):
+    """The motor's drive. More than ``current_max_a`` is a fault.
+
+    The motor bears ``continuous_a`` for ever, and ``current_max_a`` for ``hot_after_s``; then its output is limited to
+    ``output_continuous``, the share of full drive that draws the continuous current at standstill. A joint that does
+    not count for ``stuck_ms`` although its output is above ``stuck_output`` is stuck.
+    """
+
+    current_max_a: Annotated[float, Meta(gt=0, le=65)]
+    continuous_a: Annotated[float, Meta(gt=0, le=65)]
+    hot_after_s: Annotated[float, Meta(gt=0, le=60)]
+    output_continuous: Share
+    stuck_output: Share
+    stuck_ms: Annotated[int, Meta(ge=1, le=10_000)] = 100
+    current_off_a: Annotated[float, Meta(ge=0.001, le=65)] = 0.1
+    reversed: bool = False
 
 
 class Brake(Struct, forbid_unknown_fields=True):
@@ -63,7 +88,10 @@ class Brake(Struct, forbid_unknown_fields=True):
 
 
 class Joint(Struct, forbid_unknown_fields=True):
-    """One joint of the arm, and where it is wired."""
+    """One joint of the arm, and where it is wired.
+
+    ``without_brake`` says why a joint that has none does not fall.
+    """
 
     name: Name
     board: str
@@ -72,8 +100,9 @@ class Joint(Struct, forbid_unknown_fields=True):
     limits: Limits
     gains: Gains
     encoder: Encoder
-    brake: Brake
-    drive_reversed: bool = False
+    drive: Drive
+    brake: Brake | None = None
+    without_brake: Literal["balanced", "not-back-drivable", "shorted-winding"] | None = None
 
 
 class BoardSlot(Struct, forbid_unknown_fields=True):
@@ -87,14 +116,15 @@ class BoardSlot(Struct, forbid_unknown_fields=True):
 class Arm(Struct, forbid_unknown_fields=True):
     """The arm as a whole.
 
-    Two missing commands make the setpoint slow down; ``operator_timeout_ms`` without one stops the arm. It then holds
-    for ``hold_ms`` before the brakes close.
+    Two missing commands make the setpoint slow down; ``operator_timeout_ms`` without one pauses the arm, which then
+    holds for ``hold_ms`` before its brakes close; ``link_timeout_ms`` without a word from the bridge stops it for good.
     """
 
     name: Name
     command_hz: Annotated[float, Meta(ge=10, le=2000)] = 200
-    operator_timeout_ms: Annotated[float, Meta(ge=5, le=200)] = 30
-    hold_ms: Annotated[int, Meta(ge=0, le=5000)] = 200
+    operator_timeout_ms: Annotated[float, Meta(ge=10, le=500)] = 100
+    link_timeout_ms: Annotated[float, Meta(ge=5, le=200)] = 30
+    hold_ms: Annotated[int, Meta(ge=0, le=60_000)] = 2000
     cycle_hz: Annotated[float, Meta(ge=100, le=2000)] = 250
     listen: str = "127.0.0.1:36010"
     plants: str | None = None
@@ -114,13 +144,18 @@ class Cell(Struct, forbid_unknown_fields=True):
 
 
 class BoardType(Struct, forbid_unknown_fields=True):
-    """A kind of board: the file of that name in ``boards/``."""
+    """A kind of board: the file of that name in ``boards/``.
+
+    A supply outside ``supply_v``, or a tick that begins ``late_max_us`` late, is a fault.
+    """
 
     chip: str
     description: str
     channels: Annotated[int, Meta(ge=1, le=8)]
     tick_hz: Annotated[int, Meta(ge=500, le=4000)] = 1000
     baud: Annotated[int, Meta(ge=9600, le=12_000_000)] = 1_000_000
+    supply_v: tuple[Positive, Positive] = (18.0, 30.0)
+    late_max_us: Annotated[int, Meta(ge=100, le=1_000_000)] = 500
 
 
 def load_cell(path: Path) -> Cell:
@@ -155,6 +190,11 @@ def check_command_rate(arm: Arm, command_hz: float) -> None:
 
 def _check(cell: Cell) -> None:
     check_command_rate(cell.arm, cell.arm.command_hz)
+    if cell.arm.link_timeout_ms * cell.arm.cycle_hz < 3000:
+        raise CellError(
+            f"arm.link_timeout_ms = {cell.arm.link_timeout_ms:g}: the bridge speaks every "
+            f"{1000 / cell.arm.cycle_hz:g} ms; allow it to be late twice: {3000 / cell.arm.cycle_hz:g} or more"
+        )
     _no_twins("board name", [board.name for board in cell.board])
     _no_twins("board port", [board.port for board in cell.board])
     _no_twins("joint name", [joint.name for joint in cell.joint])
@@ -201,6 +241,16 @@ def _check_joint(joint: Joint) -> None:
         )
     if joint.unit == "rad" and high - low > 60:
         raise CellError(f"{where}: a range of {high - low:g} rad; were these degrees? Angles are in radians")
+    if (joint.brake is None) == (joint.without_brake is None):
+        raise CellError(
+            f"joint[{joint.name}]: give its brake = {{ open_ms, close_ms }}, or say why it does not fall without one: "
+            'without_brake = "balanced", "not-back-drivable" or "shorted-winding"'
+        )
+    if joint.drive.continuous_a >= joint.drive.current_max_a:
+        raise CellError(
+            f"joint[{joint.name}].drive.continuous_a = {joint.drive.continuous_a:g}: must be below current_max_a "
+            f"({joint.drive.current_max_a:g})"
+        )
     if joint.encoder.counts_per_unit == 0:
         raise CellError(f"joint[{joint.name}].encoder.counts_per_unit = 0: must not be zero")
 

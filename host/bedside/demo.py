@@ -28,7 +28,7 @@ _STOP_S = 15.0
 # What a brake-to-brake demo takes besides the motion: approach, easing, stopping.
 _EXTRA_S = 12.0
 # A machine that runs other things too may stall for longer than a fresh command may take. Then the demo tries again,
-# later with a longer operator timeout, and reports the one that it ran with.
+# later with longer timeouts, and reports the operator's with which it ran.
 _TIMEOUT_FACTORS = (1, 1, 2, 4, 6, 6, 6)
 
 
@@ -130,8 +130,13 @@ def run_demo(cell_path: Path, recording: Path | None, seconds: float, output: Pa
         cable = start("cable", "bedside.sim.cable", near, far, watch.address)
         again = ""
         for factor in _TIMEOUT_FACTORS:
-            timeout_ms = min(200.0, factor * cell.arm.operator_timeout_ms)
-            copy = _cell_with(cell_path, output / "cell.toml", far, timeout_ms)
+            timeout_ms = min(500.0, factor * cell.arm.operator_timeout_ms)
+            changes = {
+                "listen": f'"{far}"',
+                "operator_timeout_ms": f"{timeout_ms:g}",
+                "link_timeout_ms": f"{min(200.0, factor * cell.arm.link_timeout_ms):g}",
+            }
+            copy = _cell_with(cell_path, output / "cell.toml", changes)
             step(f"the bridge identifies and configures the boards{again}")
             watch.serve(0.0)
             watch.capture.restart()
@@ -212,10 +217,10 @@ def _is_off(capture: Capture) -> bool:
     return all(board[2] == OFF for board in capture.feedback[-1][1].boards)
 
 
-def _cell_with(source: Path, target: Path, listen: str, timeout_ms: float) -> Path:
-    """Copy a cell file with another address and operator timeout; return ``target``."""
+def _cell_with(source: Path, target: Path, changes: dict[str, str]) -> Path:
+    """Copy a cell file with other values for these keys of the arm; return ``target``."""
     text = source.read_text(encoding="utf-8")
-    for key, value in (("listen", f'"{listen}"'), ("operator_timeout_ms", f"{timeout_ms:g}")):
+    for key, value in changes.items():
         text, found = re.subn(rf"^{key} *=.*$", f"{key} = {value}", text, count=1, flags=re.MULTILINE)
         if not found:
             text = re.sub(r"^\[arm\].*$", rf"\g<0>\n{key} = {value}", text, count=1, flags=re.MULTILINE)

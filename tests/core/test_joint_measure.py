@@ -4,13 +4,13 @@ from array import array
 
 from hypothesis import given
 from hypothesis import strategies as st
+from records import joint_with, tick
 
 from core import layout as L
-from core.joint import tick_joint
 
 
 def joint_at(count: int, scale: int, shift: int) -> array[int]:
-    joint = array("i", [0] * L.JOINT_SIZE)
+    joint = joint_with(STEPS_MAX=16383)
     joint[L.COUNT], joint[L.COUNT_SCALE], joint[L.COUNT_SHIFT] = count, scale, shift
     joint[L.POSITION] = (count * scale) >> shift
     joint[L.COUNT_REMAINDER] = (count * scale) - (joint[L.POSITION] << shift)
@@ -31,18 +31,18 @@ def test_position_is_the_scaled_count_whatever_the_way_there(
     count = start
     for step in steps:
         count += step
-        tick_joint(joint, count, L.REST)
+        tick(joint, L.REST, count)
     assert joint[L.POSITION] == (count * scale) >> shift
 
 
 def test_speed_settles_on_the_true_speed() -> None:
     joint = joint_at(0, 1 << 10, 10)
-    for tick in range(1, 200):
-        tick_joint(joint, -7 * tick, L.REST)
+    for n in range(1, 200):
+        tick(joint, L.REST, -7 * n)
     assert abs(joint[L.SPEED] + 7 * 256) <= 4
 
 
 def test_a_jump_of_the_count_does_not_leave_32_bits() -> None:
     joint = joint_at(0, 65535, 0)
-    tick_joint(joint, 2**30, L.REST)
-    tick_joint(joint, -(2**30), L.REST)
+    tick(joint, L.REST, 2**30)
+    tick(joint, L.REST, -(2**30))

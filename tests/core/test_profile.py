@@ -4,9 +4,10 @@ from array import array
 
 from hypothesis import example, given
 from hypothesis import strategies as st
+from records import joint_with
+from records import tick as tick_joint
 
 from core import layout as L
-from core.joint import tick_joint
 from core.profile import plan
 
 SPEED_MAX = 5000 << 8  # 5 rad/s at 1 kHz
@@ -16,11 +17,11 @@ LOW, HIGH = -1_000_000, 1_000_000
 
 
 def joint_at(position: int, speed: int = 0) -> array[int]:
-    joint = array("i", [0] * L.JOINT_SIZE)
+    joint = joint_with()
     joint[L.SPEED_MAX], joint[L.ACCELERATION], joint[L.STOP_DECELERATION] = SPEED_MAX, ACCELERATION, STOP
     joint[L.POSITION_MIN], joint[L.POSITION_MAX] = LOW, HIGH
     joint[L.POSITION] = position
-    tick_joint(joint, 0, L.REST)
+    tick_joint(joint, L.REST)
     joint[L.SETPOINT_SPEED] = speed
     return joint
 
@@ -35,7 +36,7 @@ def follow(joint: array[int], position: int, speed: int, period: int, ticks: int
 
 def tick(joint: array[int], mode: int) -> None:
     before, speed_before = (joint[L.SETPOINT] << 8) + joint[L.SETPOINT_FRACTION], joint[L.SETPOINT_SPEED]
-    moving = tick_joint(joint, 0, mode)
+    moving = tick_joint(joint, mode)
     after, speed = (joint[L.SETPOINT] << 8) + joint[L.SETPOINT_FRACTION], joint[L.SETPOINT_SPEED]
     assert abs(speed) <= SPEED_MAX
     assert moving & 1 == (speed != 0)
@@ -113,5 +114,5 @@ def test_at_rest_the_setpoint_is_the_measured_position() -> None:
     joint = joint_at(0, 1000 << 8)
     joint[L.POSITION] = 4321
     joint[L.INTEGRAL] = 99
-    tick_joint(joint, 0, L.REST)
+    tick_joint(joint, L.REST)
     assert (joint[L.SETPOINT], joint[L.SETPOINT_SPEED], joint[L.INTEGRAL], joint[L.OUTPUT]) == (4321, 0, 0, 0)

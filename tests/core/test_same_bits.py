@@ -17,5 +17,5 @@ def test_micropython_and_cpython_give_identical_bits(run_micropython: Callable[.
     reference = subprocess.run(
         [sys.executable, str(script)], capture_output=True, check=True, env={**os.environ, "PYTHONPATH": paths}
     ).stdout
-    assert len(reference.splitlines()) == 500
+    assert len(reference.splitlines()) > 12_000
     assert run_micropython(script) == reference

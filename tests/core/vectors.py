@@ -10,11 +10,14 @@ except ImportError:
 import micropython  # noqa: F401
 
 from core import layout as L
+from core.faults import REACTIONS
 from core.joint import tick_joint
-from core.limits import post, refusal
+from core.limits import engages, post, refusal
 from core.profile import plan
-from core.report import report_joint
-from core.stops import step, stop_following
+from core.report import report, report_joint
+from core.stops import hardware, react, step
+from core.watch import watch
+from ports import COUNT, CURRENT, INPUTS_SIZE, SUPPLY_MV, SWITCHES
 
 _state = 12345
 
@@ -26,50 +29,98 @@ def draw(low, high):
     return low + _state % (high - low + 1)
 
 
+def extreme(low, high):
+    """Return an integer from ``low`` to ``high``: one of the two, or zero if it lies between, a third of the time."""
+    kind = draw(0, 8)
+    if kind == 0:
+        return low
+    if kind == 1:
+        return high
+    if kind == 2 and low <= 0 <= high:
+        return 0
+    return draw(low, high)
+
+
 def joint():
-    """Return a joint record with random, allowed parameters."""
+    """Return a joint record with parameters that a configuration may give it."""
     j = array("i", [0] * L.JOINT_SIZE)
-    j[L.POSITION_MIN], j[L.POSITION_MAX] = -draw(1, 3000000), draw(1, 3000000)
-    j[L.SPEED_MAX] = draw(1, 2097151)
-    j[L.VELOCITY_MAX] = draw(1, 8000000)
-    j[L.ACCELERATION], j[L.STOP_DECELERATION] = draw(1, 2097151), draw(1, 200000)
-    j[L.STEP_MAX], j[L.FOLLOWING_MAX] = draw(1, 1000000), draw(1, 1000000)
-    j[L.COUNT_SCALE], j[L.COUNT_SHIFT] = draw(-65535, 65535), draw(0, 16)
+    j[L.CONFIGURED] = 1 if draw(0, 20) else 0
+    j[L.POSITION_MIN], j[L.POSITION_MAX] = -extreme(1, 1073741823), extreme(1, 1073741823)
+    j[L.SPEED_MAX] = extreme(1, 2097151)
+    j[L.VELOCITY_MAX] = extreme(1, 8000000)
+    j[L.ACCELERATION], j[L.STOP_DECELERATION] = extreme(1, 2097151), extreme(1, 2097151)
+    j[L.STEP_MAX], j[L.FOLLOWING_MAX], j[L.ENGAGE_MAX] = (extreme(1, 1000000) for _ in range(3))
+    j[L.COUNT_SCALE], j[L.COUNT_SHIFT] = extreme(-65535, 65535), extreme(0, 16)
     for field in (L.KP, L.KI, L.KD, L.KV):
-        j[field], j[field + 1] = draw(0, 8191), draw(0, 24)
-    j[L.INTEGRAL_MAX], j[L.OUTPUT_MAX], j[L.FILTER_SHIFT] = draw(0, 32767), draw(1, 32767), draw(0, 6)
+        j[field], j[field + 1] = extreme(0, 8191), extreme(0, 24)
+    j[L.INTEGRAL_MAX], j[L.OUTPUT_MAX], j[L.FILTER_SHIFT] = extreme(0, 32767), extreme(1, 32767), extreme(0, 6)
     j[L.DRIVE_SIGN] = 1 if draw(0, 1) else -1
+    j[L.BIAS], j[L.SLEW] = extreme(-32767, 32767), extreme(1, 32767)
+    j[L.CURRENT_MAX], j[L.CURRENT_OFF] = extreme(1, 65535), extreme(1, 65535)
+    j[L.CURRENT_SCALE], j[L.CURRENT_SHIFT] = extreme(1, 8191), extreme(0, 24)
+    j[L.HEAT_MAX], j[L.OUTPUT_CONTINUOUS] = extreme(1, 1073741823), extreme(1, 32767)
+    j[L.STEPS_MAX], j[L.STUCK_OUTPUT] = extreme(1, 16383), extreme(1, 32767)
+    j[L.STANDSTILL_MAX], j[L.SLIP_MAX] = extreme(1, 1000000), extreme(0, 1000000)
+    j[L.OVERSPEED_MAX], j[L.STUCK_MAX] = extreme(1, 8388480), extreme(1, 40)
+    j[L.HOLD_OUTPUT] = j[L.BIAS]
     return j
 
 
 def main(count):
-    """Print one line for every eight vectors."""
+    """Print one line for every vector: a checksum of all that the tick wrote, and now and then the whole of it."""
     b = array("i", [0] * L.BOARD_SIZE)
     b[L.TICK_HZ] = 1000
-    b[L.COMMAND_PERIOD], b[L.OPERATOR_TIMEOUT], b[L.HOLD] = 5, 30, 40
+    b[L.COMMAND_PERIOD], b[L.OPERATOR_TIMEOUT], b[L.LINK_TIMEOUT], b[L.HOLD] = 5, 30, 20, 40
+    b[L.SETTLE], b[L.BUILD_MAX], b[L.OPEN_TIME], b[L.CLOSE_TIME] = 3, 9, 5, 5
+    b[L.SUPPLY_MIN], b[L.SUPPLY_MAX], b[L.LATE_MAX] = 18000, 30000, 500
     reply = array("i", [0] * 16)
+    inputs = array("i", [0] * INPUTS_SIZE)
     j = joint()
     for n in range(count):
-        if n % 50 == 0:
+        if n % 40 == 0:
             j = joint()
-        count_now = j[L.COUNT] + (draw(-20, 20) if draw(0, 30) else draw(-60000, 60000))
-        position, velocity = j[L.SETPOINT] + draw(-60000, 60000), draw(-8000000, 8000000)
-        why = refusal(j, position, velocity)
+            j[L.COUNT] = extreme(-1073741823, 1073741823)
+            # Anything may follow a configuration, not only what a board at rest would do.
+            for field in (L.SETPOINT, L.POSITION, L.TARGET, L.REFERENCE):
+                j[field] = extreme(-1073741823, 1073741823)
+            j[L.SETPOINT_SPEED], j[L.INTEGRAL] = extreme(-2097151, 2097151), extreme(-8388352, 8388352)
+        step_by = draw(-20, 20) if draw(0, 30) else extreme(-60000, 60000)
+        inputs[COUNT] = max(-1073741823, min(1073741823, j[L.COUNT] + step_by))
+        inputs[CURRENT] = extreme(-70000, 70000)
+        inputs[SUPPLY_MV] = draw(17990, 30010)
+        inputs[SWITCHES] = 0 if draw(0, 30) else draw(0, 3)
+        position, velocity = extreme(-1073741823, 1073741823), extreme(-30000000, 30000000)
+        if draw(0, 2):
+            position = max(-1073741823, min(1073741823, j[L.SETPOINT] + draw(-60000, 60000)))
+        why = refusal(j, position, velocity) + engages(j, position)
         if draw(0, 4) == 0:
-            post(j, position, velocity, 1000)
+            post(j, position, max(-8000000, min(8000000, velocity)), 1000)
             plan(j, draw(1, 14))
-        if draw(0, 20) == 0:
-            b[L.REQUEST] = draw(0, 3)
         if draw(0, 9) == 0:
-            b[L.OPERATOR_AGE] = 0
-        mode = step(b)
-        result = tick_joint(j, count_now, mode)
-        b[L.MOVING] = result & 1
-        if result & 2:
-            stop_following(b, j, 0)
-        report_joint(j, b, reply, 0)
-        if n % 8 == 0:
-            print(n, why, mode, list(j), list(b), list(reply))
+            b[L.REQUEST] = draw(0, 5)
+        if draw(0, 9) == 0:
+            b[L.OPERATOR_AGE] = b[L.LINK_AGE] = 0
+            b[L.ENGAGED] = 1
+        fault = watch(b, inputs, 0 if draw(0, 40) else extreme(-500, 600))
+        if fault:
+            react(b, REACTIONS, fault, -1, b[L.WATCH_VALUE])
+        mode = step(b) if draw(0, 9) else draw(L.REST, L.WATCH)
+        result = tick_joint(j, inputs, 0, mode)
+        b[L.MOVING], b[L.NOT_BUILT] = result & 1, result & 2
+        if result > 255:
+            j[L.TRIPPED] = react(b, REACTIONS, result >> 8, 0, j[L.FAULT_VALUE])
+        if draw(0, 5) == 0:
+            j[L.TRIPPED] = 0
+        out = hardware(b, j[L.TRIPPED])
+        report(b, reply)
+        report_joint(j, b, reply, 10)
+        checksum = 17
+        for values in ((why, mode, result, out), j, b, reply):
+            for value in values:
+                checksum = (checksum * 31 + value) % 2147483647
+        print(n, checksum)
+        if n % 500 == 0:
+            print(list(j), list(b), list(reply))
 
 
-main(int(sys.argv[1]) if len(sys.argv) > 1 else 4000)
+main(int(sys.argv[1]) if len(sys.argv) > 1 else 12000)

@@ -1,7 +1,8 @@
 """What the firmware needs of MicroPython, for running core/ and wire/ under CPython.
 
 ``viper`` code sees arrays through pointers. On a 64-bit MicroPython a ``ptr32`` load is zero-extended, which these
-pointers copy, so a missing sign extension shows here too; a store that does not fit 32 bits raises OverflowError.
+pointers copy, so a missing sign extension shows here too. A store that does not fit 32 bits raises OverflowError, and
+so does every sum, difference, product and left shift of what was loaded: on a 32-bit board it would wrap in silence.
 """
 
 import builtins
@@ -11,14 +12,54 @@ from array import array
 from typing import Any
 
 
+class Word(int):
+    """A number on its way through viper code. Only ``(word ^ sign) - sign`` may start from more than 31 bits."""
+
+    def __add__(self, other: int) -> "Word":
+        return _within(int.__add__(self, other))
+
+    def __sub__(self, other: int) -> "Word":
+        return _within(int.__sub__(self, other))
+
+    def __mul__(self, other: int) -> "Word":
+        return _within(int.__mul__(self, other))
+
+    def __lshift__(self, other: int) -> "Word":
+        return _within(int.__lshift__(self, other))
+
+    def __rsub__(self, other: int) -> "Word":
+        return _within(int.__rsub__(self, other))
+
+    def __floordiv__(self, other: int) -> "Word":
+        return _within(int.__floordiv__(self, other))
+
+    def __rshift__(self, other: int) -> "Word":
+        return Word(int.__rshift__(self, other))
+
+    def __and__(self, other: int) -> "Word":
+        return Word(int.__and__(self, other))
+
+    def __xor__(self, other: int) -> "Word":
+        return Word(int.__xor__(self, other))
+
+    __radd__ = __add__
+    __rmul__ = __mul__
+
+
+def _within(value: int) -> Word:
+    if not -0x80000000 <= value <= 0x7FFFFFFF:
+        raise OverflowError(f"{value} does not fit 32 bits")
+    return Word(value)
+
+
 class Ptr32:
     """A pointer to 32-bit words, as viper has it."""
 
     def __init__(self, words: "array[int]") -> None:
         self.words = words
 
-    def __getitem__(self, index: int) -> int:
-        return self.words[index] & 0xFFFFFFFF
+    def __getitem__(self, index: int) -> Word:
+        return Word(self.words[index] & 0xFFFFFFFF)
 
     def __setitem__(self, index: int, value: int) -> None:
         if not -0x80000000 <= value <= 0xFFFFFFFF:

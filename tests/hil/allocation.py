@@ -7,6 +7,7 @@ import micropython
 
 from core import layout as L
 from executive import Board
+from ports import COUNT, CURRENT, INPUTS_SIZE, OUTPUT, OUTPUTS_SIZE, SUPPLY_MV, TIME_US
 from wire import cbor, frames
 from wire import messages as M
 
@@ -16,28 +17,19 @@ class Port:
 
     tick_hz = 1000
 
-    def __init__(self, joints):
-        self.counts = array("i", [0] * joints)
+    def __init__(self):
+        self.inputs = array("i", [0] * INPUTS_SIZE)
+        self.outputs = array("i", [0] * OUTPUTS_SIZE)
+        self.inputs[SUPPLY_MV] = 24000
         self.incoming = bytearray(frames.FRAME_MAX + 2)
         self.pending = 0
         self.answers = 0
-        self.now = 0
 
     def begin(self):
-        self.now = (self.now + 1000) & 0x3FFFFFFF
-        return self.now
-
-    def count(self, channel):
-        return self.counts[channel]
-
-    def drive(self, channel, output):
-        self.counts[channel] += output >> 8
-
-    def drive_off(self, channel):
-        pass
-
-    def brake(self, channel, is_open):
-        pass
+        self.inputs[TIME_US] = (self.inputs[TIME_US] + 1000) & 0x3FFFFFFF
+        for channel in range(JOINTS):
+            self.inputs[COUNT + channel] += self.outputs[OUTPUT + channel] >> 8
+            self.inputs[CURRENT + channel] = self.outputs[OUTPUT + channel] >> 5
 
     def commit(self):
         pass
@@ -54,7 +46,7 @@ class Port:
 
 
 JOINTS = 3
-port = Port(JOINTS)
+port = Port()
 board = Board(port, "b", "u", ["a", "b", "c"])
 message = array("i", [0] * cbor.ITEMS_MAX)
 scratch = bytearray(frames.FRAME_MAX + 2)
@@ -92,21 +84,29 @@ def run(ticks):
             send(2)
         if board.board[L.EVENT]:
             board._send_fault()
-        if board.board[L.PHASE] == L.OFF:
+        phase = board.board[L.PHASE]
+        board.polls += 1
+        if phase == L.OFF or n % 5000 == 0:
             message[0] = M.STATE_COMMAND
-            message[2] = n + 10
-            message[3] = M.DISABLE if board.board[L.STATE] == L.FAULT else M.ENABLE
+            message[2] = n + 11
+            message[3] = M.ENABLE
+            if phase != L.OFF:
+                message[3] = M.PAUSE if n % 10000 else M.STOP
+            elif board.board[L.STATE] == L.FAULT:
+                message[3] = M.DISABLE
             send(4)
 
 
+joint = (-3000000, 3000000, 3000000, 60000000, 40000000, 250000, 150000, 4096, 12, 4000, 10, 400, 9, 3000, 9, 3000, 9)
+joint += (16000, 32767, 2, 1, 100, 3000, 2000, 4096, 14, 1000000, 16000, 500, 9000, 32000, 50000, 50000, 50000, 4000000)
+joint += (100, 20, 40)
 for channel in range(JOINTS):
-    fields = (3, 0, channel, -3000000, 3000000, 3000000, 60000000, 40000000, 250000, 150000, 4096, 12, 4000, 10, 400, 9)
-    for k, value in enumerate(fields + (3000, 9, 3000, 9, 16000, 32767, 2, 1, 20, 40)):
+    for k, value in enumerate((3, 0, channel) + joint):
         message[k] = value
-    send(26)
-for k, value in enumerate((2, 0, 5000, 30000, 20)):
+    send(3 + len(joint))
+for k, value in enumerate((2, 0, 5000, 30000, 30000, 20, 20000, 28000, 500)):
     message[k] = value
-send(5)
+send(9)
 run(200)
 micropython.heap_lock()
 try:

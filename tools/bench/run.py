@@ -79,12 +79,16 @@ def belay_calls() -> list[float]:
 
 
 def patient_cell(folder: Path) -> Path:
-    """Write the arm's cell file with the longest operator timeout, so that a stall of this machine ends no run."""
+    """Write the arm's cell file with the longest timeouts, so that a stall of this machine ends no run."""
     cell = folder / "cell.toml"
     text = (BOARDS / "cells" / "psm.toml").read_text(encoding="utf-8")
-    text = text.replace("operator_timeout_ms = 30", "operator_timeout_ms = 200").replace(
-        "../plants", str(BOARDS / "plants")
-    )
+    changes = {
+        "operator_timeout_ms = 100": "operator_timeout_ms = 500",
+        "link_timeout_ms = 30": "link_timeout_ms = 200",
+        "../plants": str(BOARDS / "plants"),
+    }
+    for old, new in changes.items():
+        text = text.replace(old, new)
     cell.write_text(text, encoding="utf-8")
     return cell
 

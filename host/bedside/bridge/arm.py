@@ -12,7 +12,7 @@ from bedside.cell import Cell
 from bedside.errors import BedsideError, LinkError, SurgeonError
 from bedside.link import causes, schema
 from bedside.link.board import BoardLink
-from bedside.link.messages import DISABLED, ENABLED, FAULT, OFF, OPENING, RUN, Event, Feedback
+from bedside.link.messages import DISABLED, ENABLED, FAULT, HOLDING, OFF, PAUSED, RAMP, RUN, Event, Feedback
 from bedside.link.scale import MICRO
 from bedside.surgeon import protocol
 from bedside.surgeon.protocol import JOINT_FIELDS
@@ -60,7 +60,10 @@ class Arm:
         self._sent_ns = 0
         self._sent_this_cycle = False
         self._engaged = False
+        self._paused = False
         self._stopping = False
+        # Boards that were told to go on and have not said that they do.
+        self._resuming: set[int] = set()
         self.operator_seq = -1
         self.failure: LinkError | None = None
         self.gone: set[int] = set()
@@ -70,10 +73,12 @@ class Arm:
 
     @property
     def state(self) -> int:
-        """The arm's operating state: FAULT if any board is or has gone silent, ENABLED if all are, else DISABLED."""
+        """The arm's operating state: FAULT if any board is or has gone silent, PAUSED if any is, ENABLED if all are."""
         states = [feedback.board_fields[1] if feedback else DISABLED for feedback in self._latest]
         if any(self._lost) or FAULT in states:
             return FAULT
+        if PAUSED in states:
+            return PAUSED
         return ENABLED if all(state == ENABLED for state in states) else DISABLED
 
     @property
@@ -133,30 +138,56 @@ class Arm:
         except BedsideError:
             self.stop()
             raise
-        self.operator_seq = seq
-        self._last = self.feedback(0).setpoint
+        self._begin_following(seq)
         self._engaged = True
         self._stopping = False
+
+    def pause(self) -> None:
+        """Bring every board that runs to a monitored standstill. Raises SurgeonError if the arm does not run."""
+        if not self._engaged or self._stopping or self._paused:
+            raise SurgeonError("only an enabled arm can be paused")
+        self._pause()
+
+    def resume(self, seq: int) -> None:
+        """Let a paused arm follow again, from where it is; nothing moves before a command.
+
+        Sequences count from ``seq``. Raises BedsideError when the arm does not stand still in PAUSED or a board
+        refuses; then it stays as it is, or stops.
+        """
+        if self._stopping or not self._paused:
+            raise SurgeonError("only a paused arm can be resumed; enable a disabled one")
+        if any(latest is None or latest.phase != HOLDING or latest.state != PAUSED for latest in self._latest):
+            raise SurgeonError("the arm has not come to rest in PAUSED on every board; try again, or disable it")
+        try:
+            for board, link in enumerate(self.links):
+                self._latest[board] = link.ask([schema.STATE_COMMAND, 0, seq, schema.RESUME])
+        except BedsideError:
+            self.stop()
+            raise
+        self._begin_following(seq)
+        self._paused = False
+        self._resuming = set(range(len(self.links)))
 
     def disable(self) -> None:
         """Stop every board that is on, and clear the fault of those that are off, as a person at the console asks."""
         for board in range(len(self.links)):
-            self._send_disable(board)
+            self._send_state(board, schema.DISABLE)
         # A board that answers again after it was silent is forgiven here, as a fault is.
         self._lost = [lost and self._owing_ns[board] > 0 for board, lost in enumerate(self._lost)]
         self._stopping = self._engaged
 
     def stop(self) -> None:
-        """Stop every board that is on or may be; a fault stays."""
-        for board, latest in enumerate(self._latest):
-            if latest is None or latest.phase != OFF or latest.state != FAULT:
-                self._send_disable(board)
+        """Stop every board; a fault stays."""
+        for board in range(len(self.links)):
+            self._send_state(board, schema.STOP)
         self._stopping = self._engaged
 
     def command(self, message: protocol.ServoJp, now_ns: int) -> None:
         """Check a command and send each board its part, at once. Raises SurgeonError; then nothing was sent."""
         if not self._engaged or self._stopping:
             raise SurgeonError("the arm is not enabled; send enable first")
+        if self._paused:
+            raise SurgeonError("the arm is paused; send resume, then begin where it is")
         if len(message.position) != self._n:
             raise SurgeonError(f"{len(message.position)} joints; this arm has {self._n}")
         if message.seq <= self.operator_seq:
@@ -261,10 +292,22 @@ class Arm:
             self._owing_ns[board] = self._owing_ns[board] or self._sent_ns
             self._waiting += 1
 
-    def _send_disable(self, board: int) -> None:
+    def _begin_following(self, seq: int) -> None:
+        """Take the arm as it stands for what the console's next command must be near."""
+        self.operator_seq = seq
+        self._last = self.feedback(0).position
+        self._paused = False
+
+    def _pause(self) -> None:
+        self._paused = True
+        self._resuming.clear()
+        for board in range(len(self.links)):
+            self._send_state(board, schema.PAUSE)
+
+    def _send_state(self, board: int, command: int) -> None:
         if board not in self.gone:
             try:
-                self.links[board].send([schema.STATE_COMMAND, 0, max(0, self.operator_seq), schema.DISABLE])
+                self.links[board].send([schema.STATE_COMMAND, 0, max(0, self.operator_seq), command])
             except LinkError as error:
                 self._lose(board, error)
 
@@ -277,10 +320,16 @@ class Arm:
         self._stop_group()
 
     def _watch(self, board: int, feedback: Feedback) -> None:
-        """Stop the others when a board of an engaged arm stops; note when all have come to rest."""
+        """Let the others pause or stop when a board of an engaged arm does; note when all have come to rest."""
         if not self._engaged:
             return
-        if feedback.phase not in (OPENING, RUN) and not self._stopping and self.operator_seq >= 0:
+        if board in self._resuming and (feedback.phase == RUN or feedback.state == FAULT):
+            self._resuming.discard(board)
+        if not self._stopping and (feedback.phase > RUN or feedback.phase == OFF):
+            if feedback.state == PAUSED and feedback.phase in (RAMP, HOLDING):
+                if not self._paused and board not in self._resuming:
+                    self._pause()
+                return
             if feedback.phase == OFF and feedback.state == DISABLED:
                 if feedback.operator_seq != 0:
                     return  # the tick that takes up the enable request has not come yet

@@ -58,13 +58,12 @@ def check_identity(cell: Cell, name: str, port: str, identity: Identity) -> None
 
 def configure(cell: Cell, links: list[BoardLink], command_hz: float) -> None:
     """Identify each board again (it may have restarted) and configure it. Raises LinkError or CellError."""
-    for_board = scale.board_message(cell.arm, command_hz)
     for slot, link in zip(cell.board, links, strict=True):
         identity = link.identify()
         check_identity(cell, slot.name, slot.port, identity)
         for _, joint in cell.joints_of(slot.name):
             link.ask(scale.joint_message(joint, identity.tick_hz))
-        link.ask(for_board)
+        link.ask(scale.board_message(cell.arm, load_board_type(slot.type), command_hz))
 
 
 def close(links: list[BoardLink]) -> None:

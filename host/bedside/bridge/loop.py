@@ -14,7 +14,7 @@ from bedside.bridge.status import StatusFeed
 from bedside.cell import Cell
 from bedside.clock import PeriodicTimer, be_on_time
 from bedside.errors import BedsideError, SurgeonError
-from bedside.link.messages import STATES
+from bedside.link.messages import ENABLED, STATES
 from bedside.surgeon import protocol
 from bedside.surgeon.server import Server
 
@@ -112,6 +112,14 @@ class Bridge:
                 self._arm.enable(message.seq, message.command_hz)
             elif message.command == "disable":
                 self._arm.disable()
+            elif message.command == "pause":
+                self._arm.pause()
+            elif message.command == "resume":
+                self._arm.resume(message.seq)
+            elif message.command == "home" and self._arm.state != ENABLED:
+                raise SurgeonError("home is possible in ENABLED only")
+            elif message.command == "unhome":
+                raise SurgeonError("this arm's positions are absolute; there is nothing to forget")
         except BedsideError as error:
             self._server.refuse(str(error), now_ns)
             self._status.tell(f"console: {error}")

@@ -11,13 +11,81 @@ FIRST_REFUSAL = 32
 CAUSES: dict[int, tuple[str, str, str]] = {
     1: (
         "operator-timeout",
-        "no newer command from the console for {value} ticks",
-        "check console, network and bridge; then disable, enable and start again",
+        "no newer command from the console for {value} ticks; the arm pauses",
+        "check console and network; resume, or after the hold time disable and enable",
     ),
     2: (
         "following-error",
         "the joint is {value} urad (um) from its setpoint",
         "look for an obstacle, a loose encoder or motor cable, or too low gains; then disable and enable",
+    ),
+    3: (
+        "link-timeout",
+        "no valid frame from the bridge for {value} ticks",
+        "check the bridge and the board's cable; then disable and enable",
+    ),
+    4: (
+        "hold-timeout",
+        "the arm was paused for {value} ticks",
+        "disable, enable and start again",
+    ),
+    5: (
+        "standstill",
+        "the joint moved {value} urad (um) while it was to hold",
+        "look for what pushed it, or for a drive that does not hold it; then disable and enable",
+    ),
+    6: (
+        "encoder-jump",
+        "the encoder counted {value} in one tick",
+        "check the encoder's cable, shield and supply; then disable and enable",
+    ),
+    7: (
+        "encoder-stuck",
+        "the encoder stood still for {value} ticks while the joint was driven",
+        "look for a jammed joint, a loose encoder or motor cable; then disable and enable",
+    ),
+    8: (
+        "wrong-direction",
+        "the joint sped up against its drive, to {value} in 1/256 urad a tick",
+        "compare encoder.counts_per_unit's sign with drive.reversed; look for what pulls the joint",
+    ),
+    9: (
+        "overspeed",
+        "the joint is too fast: {value} in 1/256 urad a tick",
+        "look for a loose load or encoder, or too high gains; then disable and enable",
+    ),
+    10: (
+        "overcurrent",
+        "the motor draws {value} mA",
+        "look for a jammed joint or a short circuit; then disable and enable",
+    ),
+    11: ("drive-fault", "the drive reports a fault", "check the drive's supply, temperature and wiring"),
+    12: (
+        "moved-while-off",
+        "the joint moved {value} urad (um) although its brake is closed",
+        "check the brake before the arm is used again; use its release to move it by hand",
+    ),
+    13: (
+        "current-while-off",
+        "the motor draws {value} mA although its drive is off",
+        "the drive's bridge may be shorted: take the supply away and replace it",
+    ),
+    14: ("undervoltage", "the supply has {value} mV", "check the power supply, its cable and its fuse"),
+    15: (
+        "overvoltage",
+        "the supply has {value} mV",
+        "check the power supply; motors that brake feed it: add a brake resistor, or lower stop_deceleration",
+    ),
+    16: (
+        "tick-late",
+        "a tick began {value} us late",
+        "too much load on the board: lower tick_hz or move joints to another board",
+    ),
+    17: ("e-stop", "the emergency stop is pressed", "when it is safe, release it, then disable and enable"),
+    18: (
+        "output-not-built",
+        "the drives did not reach what holds the joints",
+        "check output_max and the motor's heat; then disable and enable",
     ),
     32: (
         "bad-frame",
@@ -73,6 +141,17 @@ CAUSES: dict[int, tuple[str, str, str]] = {
         "field {value} of the configuration makes no sense with the others",
         "check the joint in the cell file",
     ),
+    46: (
+        "engage",
+        "the first command is {value} urad (um) from the joint",
+        "begin at the measured position, as told in the latest feedback",
+    ),
+    47: (
+        "not-paused",
+        "only an arm that is PAUSED and at standstill resumes (phase {value})",
+        "wait until it holds; after a fault disable and enable instead",
+    ),
+    48: ("brake-released", "someone holds the brakes open", "let go of the brake release first"),
 }
 
 _UNKNOWN = ("unknown", "code {code} with value {value}", "install matching host and firmware versions")

@@ -10,9 +10,10 @@ from bedside.errors import LinkError
 from bedside.link import schema
 
 STATES = ("DISABLED", "ENABLED", "PAUSED", "FAULT")
-PHASES = ("off", "brake opening", "run", "ramp", "hold", "brake closing")
+PHASES = ("off", "output building", "brake opening", "run", "ramp", "hold", "brake closing", "brake released")
 DISABLED, ENABLED, PAUSED, FAULT = range(4)
-OFF, OPENING, RUN, RAMP, HOLDING, CLOSING = range(6)
+OFF, BUILDING, OPENING, RUN, RAMP, HOLDING, CLOSING, RELEASED = range(8)
+RESET_CAUSES = ("power on", "watchdog", "program ended", "unknown")
 
 FLAGS = {
     1: "brake closed",
@@ -22,6 +23,8 @@ FLAGS = {
     16: "acceleration limited",
     32: "position limited",
     64: "slowing",
+    128: "current limited",
+    256: "slew limited",
 }
 
 _HEAD, _JOINT = 10, 5
@@ -47,6 +50,7 @@ class Identity:
     schema: int
     firmware: str
     tick_hz: int
+    reset_cause: int
     name: str
     uid: str
     joints: list[JointIdentity]
@@ -114,12 +118,12 @@ def parse(message: list[Any]) -> Message:
                 pass  # a number beyond 32 bits: none of this schema, see below
     elif kind == schema.EVENT and len(message) == 5 and all(type(value) is int for value in message):
         return Event(*message[1:])
-    elif kind == schema.IDENTITY and len(message) >= 11 and not (len(message) - 7) % 4:
-        kinds = [int, int, int, str, int, str, str, *([str, int, int, int] * ((len(message) - 7) // 4))]
+    elif kind == schema.IDENTITY and len(message) >= 12 and not (len(message) - 8) % 4:
+        kinds = [int, int, int, str, int, int, str, str, *([str, int, int, int] * ((len(message) - 8) // 4))]
         if all(type(value) is kind for value, kind in zip(message, kinds, strict=True)):
-            joints = [JointIdentity(*message[at : at + 4]) for at in range(7, len(message), 4)]
-            _, seq, schema_hash, firmware, tick_hz, name, uid = message[:7]
-            return Identity(seq, schema_hash, firmware, tick_hz, name, uid, joints)
+            joints = [JointIdentity(*message[at : at + 4]) for at in range(8, len(message), 4)]
+            _, seq, schema_hash, firmware, tick_hz, reset_cause, name, uid = message[:8]
+            return Identity(seq, schema_hash, firmware, tick_hz, reset_cause, name, uid, joints)
     raise LinkError(
         f"the board sent a message of type {kind} with {len(message)} fields that this schema does not have"
     )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from bedside.cell import Arm, Joint, check_command_rate
+import math
+
+from bedside.cell import Arm, BoardType, Joint, check_command_rate
 from bedside.errors import CellError
 from bedside.link import schema
+from bedside.link.products import check_products
 
 # The firmware multiplies by a 13-bit gain, then shifts right.
 _GAIN_MAX = 8191
@@ -12,6 +15,9 @@ _GAIN_SHIFT_MAX = 24
 _SCALE_MAX = 65535
 _SCALE_SHIFT_MAX = 16
 _Q15 = 32768
+_STEPS_MAX = 16383
+# A joint this much faster than its limit is out of control.
+_OVERSPEED = 4 / 3
 MICRO = 1e6
 
 
@@ -30,10 +36,20 @@ def mantissa_and_shift(value: float, top: int, shift_max: int, what: str) -> tup
     raise AssertionError("shift 0 always fits")
 
 
-def board_message(arm: Arm, command_hz: float) -> list[int]:
+def board_message(arm: Arm, board: BoardType, command_hz: float) -> list[int]:
     """Return the configure-board message (link sequence 0) for a stream at ``command_hz``. Raises CellError."""
     check_command_rate(arm, command_hz)
-    return [schema.CONFIGURE_BOARD, 0, round(1e6 / command_hz), round(1000 * arm.operator_timeout_ms), arm.hold_ms]
+    return [
+        schema.CONFIGURE_BOARD,
+        0,
+        round(1e6 / command_hz),
+        round(1000 * arm.operator_timeout_ms),
+        round(1000 * arm.link_timeout_ms),
+        arm.hold_ms,
+        round(1000 * board.supply_v[0]),
+        round(1000 * board.supply_v[1]),
+        board.late_max_us,
+    ]
 
 
 def joint_message(joint: Joint, tick_hz: int) -> list[int]:
@@ -42,7 +58,7 @@ def joint_message(joint: Joint, tick_hz: int) -> list[int]:
     A gain becomes Q15 output per unit of the tick: position errors count in urad, the integral has 2^8 steps to an
     output step and is summed each tick, speeds count in 1/16 urad per tick. Raises CellError.
     """
-    limits, gains = joint.limits, joint.gains
+    limits, gains, drive = joint.limits, joint.gains, joint.drive
     name = f"joint[{joint.name}]"
     scale = mantissa_and_shift(
         MICRO / joint.encoder.counts_per_unit, _SCALE_MAX, _SCALE_SHIFT_MAX, f"{name}.encoder.counts_per_unit"
@@ -62,7 +78,24 @@ def joint_message(joint: Joint, tick_hz: int) -> list[int]:
         raise CellError(
             f"{name}.limits.velocity = {limits.velocity:g}: a board at {tick_hz} Hz controls up to {speed_max:g}"
         )
-    return [
+    # A count that a joint at three times its speed limit could not make is none.
+    steps_max = 2 + math.ceil(3 * limits.velocity / tick_hz * abs(joint.encoder.counts_per_unit))
+    if steps_max > _STEPS_MAX:
+        raise CellError(
+            f"{name}.encoder.counts_per_unit = {joint.encoder.counts_per_unit:g}: {steps_max} counts a tick at three "
+            f"times limits.velocity; a board takes {_STEPS_MAX}: raise tick_hz or lower limits.velocity"
+        )
+    current_scale = mantissa_and_shift(
+        256 / (1000 * drive.continuous_a), _GAIN_MAX, _GAIN_SHIFT_MAX, f"{name}.drive.continuous_a"
+    )
+    excess = (256 * drive.current_max_a / drive.continuous_a) ** 2 - 65536
+    heat_max = round(excess / 64 * drive.hot_after_s * tick_hz)
+    if not 1 <= heat_max < 2**30:
+        raise CellError(
+            f"{name}.drive.hot_after_s = {drive.hot_after_s:g}: too {'short' if heat_max < 1 else 'long'} at "
+            f"{drive.current_max_a / drive.continuous_a:.3g} times the continuous current"
+        )
+    message = [
         schema.CONFIGURE_JOINT,
         0,
         joint.channel,
@@ -78,7 +111,23 @@ def joint_message(joint: Joint, tick_hz: int) -> list[int]:
         round(gains.integral_max * (_Q15 - 1)),
         round(gains.output_max * (_Q15 - 1)),
         gains.filter_shift,
-        -1 if joint.drive_reversed else 1,
-        joint.brake.open_ms,
-        joint.brake.close_ms,
+        -1 if drive.reversed else 1,
+        round(gains.gravity_bias * (_Q15 - 1)),
+        max(1, round(_Q15 / (gains.slew_ms * tick_hz / 1000))) if gains.slew_ms * tick_hz > 1000 else _Q15 - 1,
+        round(1000 * drive.current_max_a),
+        *current_scale,
+        heat_max,
+        round(drive.output_continuous * (_Q15 - 1)),
+        round(1000 * drive.current_off_a),
+        steps_max,
+        round(drive.stuck_output * (_Q15 - 1)),
+        round(limits.standstill * MICRO),
+        round(limits.engage * MICRO),
+        round(limits.standstill * MICRO) if joint.brake else 0,
+        round(_OVERSPEED * limits.velocity * MICRO),
+        drive.stuck_ms,
+        joint.brake.open_ms if joint.brake else 0,
+        joint.brake.close_ms if joint.brake else 0,
     ]
+    check_products(message, tick_hz, name)
+    return message

@@ -5,6 +5,7 @@ The plants live here, not in the interpreter: when it dies they go on, with the 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -21,13 +22,20 @@ from bedside.errors import BedsideError
 from bedside.places import FIRMWARE
 from bedside.sim.plant import Plant
 
-_WORDS = struct.Struct("<16i")
-_DRIVES, _BRAKES_OPEN = 8, 9
-_RESET = (0,) * 16
+# The messages of firmware/ports/__init__.py.
+_INPUTS = struct.Struct("<4i8i8i4x4x4x4x")
+_OUTPUTS = struct.Struct("<24i")
+_DRIVES, _BRAKES_OPEN, _WATCHDOG = 8, 9, 10
+_CHANNELS = 8
+_RESET = (0,) * 24
+E_STOP, BRAKE_RELEASE, DRIVE_FAULT = 1, 2, 256
+POWER_ON, WATCHDOG_RESET, PROGRAM_ENDED = 0, 1, 2
 # A board with the memory of a small RP2040: what the firmware must fit into.
 _HEAP = "192K"
 # An interpreter that takes longer than this over one tick is stuck, not slow: a hardware watchdog would reset it.
-_WATCHDOG_S = 2.0
+_STUCK_S = 2.0
+# The hardware watchdog's period in simulated time.
+_WATCHDOG_MS = 200
 
 
 def interpreter() -> str:
@@ -45,7 +53,11 @@ def interpreter() -> str:
 
 
 class SimBoard:
-    """A board that looks like a serial port. ``directory`` gets its port, a link named as the board, and its files."""
+    """A board that looks like a serial port. ``directory`` gets its port, a link named as the board, and its files.
+
+    ``supply_mv`` and ``switches`` (E_STOP, BRAKE_RELEASE, DRIVE_FAULT << channel) are its surroundings' to set. When
+    its program ends as asked for maintenance, MicroPython's REPL has the port, until ``start`` powers the board again.
+    """
 
     def __init__(
         self,
@@ -61,6 +73,12 @@ class SimBoard:
         self.port = directory / name
         self.outputs = _RESET
         self.waiting = False
+        self.supply_mv = round(1000 * plants[0].motor.supply_v)
+        self.switches = 0
+        self.reset_cause = POWER_ON
+        self._tick_hz = tick_hz
+        self._ticks_unfed = 0
+        self._repl: subprocess.Popen[bytes] | None = None
         self.process: subprocess.Popen[bytes] | None = None
         self._main = main or FIRMWARE / "main.py"
         self._config = directory / f"{name}.json"
@@ -80,8 +98,13 @@ class SimBoard:
 
     @property
     def alive(self) -> bool:
-        """Whether the interpreter runs."""
+        """Whether the firmware runs."""
         return self.process is not None
+
+    @property
+    def in_maintenance(self) -> bool:
+        """Whether the REPL has the port."""
+        return self._repl is not None
 
     def start(self) -> None:
         """Start the interpreter, as after power-on: what was on the line before is gone."""
@@ -105,6 +128,7 @@ class SimBoard:
         os.close(inner_in)
         os.close(inner_out)
         self.outputs = _RESET
+        self._ticks_unfed = 0
         self.waiting = True
 
     def step(self, time_us: int) -> None:
@@ -113,11 +137,16 @@ class SimBoard:
         drives, brakes_open = outputs[_DRIVES], outputs[_BRAKES_OPEN]
         for channel, plant in enumerate(self.plants):
             plant.step(outputs[channel] / 32768, bool(drives >> channel & 1), bool(brakes_open >> channel & 1))
+        if self._repl and self._repl.poll() is not None:
+            self._give_repl()
         if not self.alive:
             return
-        words = [time_us & 0x3FFFFFFF, *(plant.count for plant in self.plants)]
+        idle = (0,) * (_CHANNELS - len(self.plants))
+        counts = [plant.count for plant in self.plants]
+        currents = [round(1000 * plant.current) for plant in self.plants]
+        words = time_us & 0x3FFFFFFF, self.supply_mv, self.switches, self.reset_cause, *counts, *idle, *currents, *idle
         try:
-            os.write(self._to_board, _WORDS.pack(*words, *(0,) * (16 - len(words))))
+            os.write(self._to_board, _INPUTS.pack(*words))
         except BrokenPipeError:
             self._died()
             return
@@ -127,20 +156,26 @@ class SimBoard:
         """Wait for the outputs of the tick under way, if there is one; reset a board that does not finish it."""
         if not self.waiting:
             return
-        if not select.select([self._from_board], [], [], _WATCHDOG_S)[0]:
-            self.kill()
+        if not select.select([self._from_board], [], [], _STUCK_S)[0]:
+            self._died(WATCHDOG_RESET)
             return
-        data = os.read(self._from_board, _WORDS.size)
+        data = os.read(self._from_board, _OUTPUTS.size)
         self.waiting = False
-        if len(data) == _WORDS.size:
-            self.outputs = _WORDS.unpack(data)
-        else:
+        if len(data) != _OUTPUTS.size:
             self._died()
+            return
+        before = self.outputs
+        self.outputs = _OUTPUTS.unpack(data)
+        fed = self.outputs[_WATCHDOG]
+        self._ticks_unfed = self._ticks_unfed + 1 if fed and fed == before[_WATCHDOG] else 0
+        if self._ticks_unfed * 1000 > _WATCHDOG_MS * self._tick_hz:
+            self._died(WATCHDOG_RESET)
 
     def kill(self) -> None:
         """End the interpreter at once, as a power cut would; the plants go on."""
+        self._end_repl()
         if self.process:
-            self._died()
+            self._died(POWER_ON)
 
     def close(self) -> None:
         """End the board and take its port away, as pulling the cable would."""
@@ -151,12 +186,34 @@ class SimBoard:
             self._master = -1
             self.port.unlink(missing_ok=True)
 
-    def _died(self) -> None:
+    def _died(self, cause: int = PROGRAM_ENDED) -> None:
         assert self.process
+        if cause == PROGRAM_ENDED:
+            # Its pipes have closed, so it is about to leave, and its exit status says how.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(_STUCK_S)
         self.process.kill()
-        self.process.wait()
+        status = self.process.wait()
         self.process = None
+        self.reset_cause = cause
         os.close(self._to_board)
         os.close(self._from_board)
         self.outputs = _RESET
         self.waiting = False
+        if cause == PROGRAM_ENDED and status == 0:
+            self._give_repl()
+
+    def _give_repl(self) -> None:
+        """Run MicroPython's REPL on the port. A soft reset ends it here; it comes back in raw mode, as on a board."""
+        again = self._repl is not None
+        command = [interpreter(), "-X", f"heapsize={_HEAP}"]
+        port = self._master
+        self._repl = subprocess.Popen(command, stdin=port, stdout=port, stderr=port, start_new_session=True)
+        if again:
+            os.write(self._slave, b"\x01")
+
+    def _end_repl(self) -> None:
+        if self._repl:
+            self._repl.kill()
+            self._repl.wait()
+            self._repl = None

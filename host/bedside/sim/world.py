@@ -90,7 +90,8 @@ class World:
                 for _ in range(min(timer.expirations(), _CATCH_UP_TICKS)):
                     self._tick(time.monotonic_ns() // 1000)
                 for board in self.boards:
-                    due = reboot_at.setdefault(board.name, time.monotonic() + _REBOOT_S) if not board.alive else 0
+                    down = not board.alive and not board.in_maintenance
+                    due = reboot_at.setdefault(board.name, time.monotonic() + _REBOOT_S) if down else 0
                     if due and time.monotonic() >= due:
                         del reboot_at[board.name]
                         board.start()

@@ -14,7 +14,7 @@ from typing import IO, Any
 from bedside.cell import Cell
 from bedside.clock import PeriodicTimer
 from bedside.errors import SurgeonError
-from bedside.link.messages import DISABLED, ENABLED, FAULT, OFF, RUN, STATES
+from bedside.link.messages import DISABLED, ENABLED, FAULT, OFF, PAUSED, RUN, STATES
 from bedside.surgeon import protocol
 from bedside.surgeon.console import Console
 from bedside.surgeon.motion import Approach, Eased, Motion
@@ -86,11 +86,11 @@ class Drive:
         now = self._console.attach()
         if now.state == FAULT:
             raise SurgeonError("the arm is in FAULT; when its cause is gone, clear it with 'bedside drive --clear'")
-        if now.state != DISABLED:
+        if now.state not in (DISABLED, PAUSED):
             raise SurgeonError(f"the arm is {STATES[now.state]}; wait until it is off")
         joints = self._cell.joint
         eased = Eased(motion)
-        self._console.state_command("enable", self._hz)
+        self._console.state_command("enable" if now.state == DISABLED else "resume", self._hz)
         try:
             here = self._hold_until_running()
             approach = Approach(here, eased.at(0.0)[0], joints)
@@ -133,7 +133,7 @@ class Drive:
         for _ in self._paced():
             latest = self._console.latest
             assert latest
-            if latest.state != DISABLED:
+            if latest.state == ENABLED:
                 here = here or latest.setpoint
                 if all(board[2] == RUN for board in latest.boards):
                     return here

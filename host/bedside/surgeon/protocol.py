@@ -32,11 +32,14 @@ class ServoJp(Struct, array_like=True, tag=1, frozen=True):
 
 
 class StateCommand(Struct, array_like=True, tag=2, frozen=True):
-    """state_command; 'attach' to receive feedback, 'detach' to leave the arm; ``command_hz`` counts for enable."""
+    """state_command; 'attach' to receive feedback, 'detach' to leave the arm; ``command_hz`` counts for enable.
+
+    Encoders are absolute, so an arm is always homed: 'home' does nothing in ENABLED, and 'unhome' is refused.
+    """
 
     session: Count
     seq: Count
-    command: Literal["attach", "detach", "enable", "disable"]
+    command: Literal["attach", "detach", "enable", "disable", "pause", "resume", "home", "unhome"]
     command_hz: float
 
 

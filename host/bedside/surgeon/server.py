@@ -78,9 +78,11 @@ class Server:
             message = protocol.to_bridge(data)
             if sender != self._console or message.session != self.session:
                 self._admit(message, sender, now_ns, arm_is_off)
-            is_enable = isinstance(message, protocol.StateCommand) and message.command == "enable"
-            if is_enable and message.seq <= self._newest_seq:
-                raise SurgeonError(f"enable {message.seq} is not newer than {self._newest_seq}; old ones are dropped")
+            command = message.command if isinstance(message, protocol.StateCommand) else ""
+            if command in ("enable", "resume") and message.seq <= self._newest_seq:
+                raise SurgeonError(
+                    f"{command} {message.seq} is not newer than {self._newest_seq}; old ones are dropped"
+                )
         except SurgeonError as error:
             self.refuse(str(error), now_ns, sender)
             raise
