@@ -302,21 +302,20 @@ class Board:
         board = self.board
         wanted = self._message[3]
         phase = board[L.PHASE]
-        # A stop is taken in every state and from any sequence number; disable, a person's word, also clears a fault.
+        # What stops is taken from any sequence number, and in every state; disable, a person's word, clears a fault too.
         if wanted == M.STOP:
             board[L.REQUEST] = L.REQUEST_STOP
         elif wanted == M.DISABLE:
             board[L.REQUEST] = L.REQUEST_CLEAR
         elif board[L.REQUEST] == L.REQUEST_STOP or board[L.REQUEST] == L.REQUEST_CLEAR:
             pass  # a stop that waits for the tick is not put aside by what came after it
-        elif self._message[2] <= board[L.OPERATOR_SEQ]:
-            self._refuse(M.REFUSED_OPERATOR_SEQUENCE, -1, self._message[2])
         elif wanted == M.PAUSE:
             if phase != L.RUN:
                 self._refuse(M.REFUSED_NOT_ENABLED, -1, board[L.STATE])
             else:
-                board[L.OPERATOR_SEQ] = self._message[2]
                 board[L.REQUEST] = L.REQUEST_PAUSE
+        elif self._message[2] <= board[L.OPERATOR_SEQ]:
+            self._refuse(M.REFUSED_OPERATOR_SEQUENCE, -1, self._message[2])
         elif board[L.STATE] == L.FAULT:
             self._refuse(M.REFUSED_FAULT_LATCHED, -1, board[L.CAUSE])
         elif wanted == M.RESUME:

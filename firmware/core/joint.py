@@ -334,7 +334,7 @@ def tick_joint(j: ptr32, inputs: ptr32, channel: int, mode: int) -> int:
         else:
             runaway = 0
         j[_RUNAWAY] = runaway
-        if steps == 0 and away > following >> 2:
+        if steps == 0 and away > following >> 4:
             stuck = j[_STUCK] + 1
             if stuck >= j[_STUCK_MAX] and result < 256:
                 result = result | _ENCODER_STUCK

@@ -156,6 +156,11 @@ def react(b: ptr32, reactions: ptr32, code: int, channel: int, value: int) -> in
         b[_EVENT] = code
         b[_EVENT_CHANNEL] = channel
         b[_EVENT_VALUE] = value
+    # A request that came before the fault was made without knowing of it; of those only a stop still holds.
+    request = b[_REQUEST]
+    b[_REQUEST] = 0
+    if request == _REQUEST_STOP or request == _REQUEST_CLEAR:
+        b[_REQUEST] = _REQUEST_STOP
     reaction = reactions[code]
     phase = b[_PHASE]
     b[_STOP_STATE] = _FAULT

@@ -75,7 +75,7 @@ class Drive(Struct, forbid_unknown_fields=True):
     hot_after_s: Annotated[float, Meta(gt=0, le=60)]
     output_continuous: Share
     stuck_output: Share
-    stuck_ms: Annotated[int, Meta(ge=1, le=10_000)] = 100
+    stuck_ms: Annotated[int, Meta(ge=1, le=10_000)] = 20
     current_off_a: Annotated[float, Meta(ge=0.001, le=65)] = 0.1
     reversed: bool = False
 

@@ -55,7 +55,8 @@ def interpreter() -> str:
 class SimBoard:
     """A board that looks like a serial port. ``directory`` gets its port, a link named as the board, and its files.
 
-    ``supply_mv`` and ``switches`` (E_STOP, BRAKE_RELEASE, DRIVE_FAULT << channel) are its surroundings' to set. When
+    ``supply_mv``, ``switches`` (E_STOP, BRAKE_RELEASE, DRIVE_FAULT << channel) and ``stray_ma``, what a short circuit
+    adds to each motor's current, are its surroundings' to set. When
     its program ends as asked for maintenance, MicroPython's REPL has the port, until ``start`` powers the board again.
     """
 
@@ -75,6 +76,7 @@ class SimBoard:
         self.waiting = False
         self.supply_mv = round(1000 * plants[0].motor.supply_v)
         self.switches = 0
+        self.stray_ma = [0] * len(plants)
         self.reset_cause = POWER_ON
         self._tick_hz = tick_hz
         self._ticks_unfed = 0
@@ -143,7 +145,9 @@ class SimBoard:
             return
         idle = (0,) * (_CHANNELS - len(self.plants))
         counts = [plant.count for plant in self.plants]
-        currents = [round(1000 * plant.current) for plant in self.plants]
+        currents = [
+            round(1000 * plant.current) + stray for plant, stray in zip(self.plants, self.stray_ma, strict=True)
+        ]
         words = time_us & 0x3FFFFFFF, self.supply_mv, self.switches, self.reset_cause, *counts, *idle, *currents, *idle
         try:
             os.write(self._to_board, _INPUTS.pack(*words))
