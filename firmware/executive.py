@@ -302,7 +302,7 @@ class Board:
         board = self.board
         wanted = self._message[3]
         phase = board[L.PHASE]
-        # What stops is taken from any sequence number, and in every state; disable, a person's word, clears a fault too.
+        # What stops is taken from any sequence number, in every state. Disable, a person's word, also clears a fault.
         if wanted == M.STOP:
             board[L.REQUEST] = L.REQUEST_STOP
         elif wanted == M.DISABLE:

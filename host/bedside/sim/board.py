@@ -93,7 +93,6 @@ class SimBoard:
             raise BedsideError(f"{directory}: cannot keep a simulated board's files: {error.strerror}") from None
         self._master, self._slave = pty.openpty()
         tty.setraw(self._slave)
-        os.set_blocking(self._master, False)
         self.port.unlink(missing_ok=True)
         self.port.symlink_to(os.ttyname(self._slave))
         self._to_board = self._from_board = -1
@@ -111,6 +110,7 @@ class SimBoard:
     def start(self) -> None:
         """Start the interpreter, as after power-on: what was on the line before is gone."""
         self.kill()
+        os.set_blocking(self._master, False)
         termios.tcflush(self._slave, termios.TCIOFLUSH)
         inner_in, self._to_board = os.pipe()
         self._from_board, inner_out = os.pipe()
@@ -208,10 +208,17 @@ class SimBoard:
             self._give_repl()
 
     def _give_repl(self) -> None:
-        """Run MicroPython's REPL on the port. A soft reset ends it here; it comes back in raw mode, as on a board."""
+        """Run MicroPython's REPL on the port. A soft reset ends it here; it comes back in raw mode, as on a board.
+
+        A board says so, and tools wait for it.
+        """
         again = self._repl is not None
         command = [interpreter(), "-X", f"heapsize={_HEAP}"]
         port = self._master
+        # The firmware must never wait for the port; the REPL takes an empty one for its end.
+        os.set_blocking(port, True)
+        if again:
+            os.write(port, b"MPY: soft reboot\r\n")
         self._repl = subprocess.Popen(command, stdin=port, stdout=port, stderr=port, start_new_session=True)
         if again:
             os.write(self._slave, b"\x01")
