@@ -8,7 +8,7 @@ from bedside.bridge.arm import Arm
 from bedside.cell import Cell
 from bedside.errors import LinkError, SurgeonError
 from bedside.link import schema
-from bedside.link.messages import DISABLED, ENABLED, FAULT, OFF, RAMP, RUN
+from bedside.link.messages import DISABLED, ENABLED, FAULT, OFF, PAUSED, RAMP, RUN
 from bedside.sim.world import World
 from bedside.surgeon.protocol import ServoJp
 
@@ -237,3 +237,52 @@ def test_when_one_board_refuses_to_be_enabled_none_is(operator: Operator, world:
     operator.serve(100)
     assert operator.arm.is_off
     assert all(plant.brake_closed for plant in world.plants.values())
+
+
+def test_a_board_that_pauses_takes_the_others_with_it_and_resume_brings_all_back(
+    operator: Operator, cell: Cell
+) -> None:
+    operator.enable()
+    operator.move(40)
+    operator.arm.links[2].send([schema.STATE_COMMAND, 0, 0, schema.PAUSE])
+    operator.serve(5)
+    assert [board[1] for board in operator.arm.feedback(0).boards] == [PAUSED] * 3
+    assert operator.arm.state == PAUSED
+    with pytest.raises(SurgeonError, match="the arm is paused; send resume"):
+        operator.command(operator.arm.feedback(0).position, [0.0] * 7)
+    operator.serve(90)
+    operator.seq += 1
+    operator.arm.resume(operator.seq)
+    here = operator.arm.feedback(0).position
+    operator.serve(2)
+    operator.command(here, [0.0] * 7)
+    operator.serve(10)
+    assert operator.arm.feedback(0).position == pytest.approx(here, abs=1e-3), "nothing moves"
+    operator.move(40)
+    assert operator.arm.state == ENABLED
+
+
+def test_a_silent_console_pauses_the_arm_and_after_the_hold_time_brakes_it(operator: Operator, world: World) -> None:
+    operator.enable()
+    operator.move(40)
+    operator.serve(150)
+    assert operator.arm.state == PAUSED
+    operator.serve(400)
+    assert operator.arm.state == FAULT
+    assert operator.arm.is_off
+    assert all(plant.brake_closed for plant in world.plants.values())
+
+
+def test_resume_is_refused_unless_every_board_stands_still_in_pause(operator: Operator) -> None:
+    with pytest.raises(SurgeonError, match="only a paused arm can be resumed"):
+        operator.arm.resume(5)
+    operator.enable()
+    operator.move(40)
+    with pytest.raises(SurgeonError, match="only a paused arm can be resumed"):
+        operator.arm.resume(operator.seq + 1)
+    operator.arm.pause()
+    operator.serve(2)
+    with pytest.raises(SurgeonError, match="has not come to rest"):
+        operator.arm.resume(operator.seq + 1)
+    with pytest.raises(SurgeonError, match="only an enabled arm can be paused"):
+        operator.arm.pause()

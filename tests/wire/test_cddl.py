@@ -15,6 +15,7 @@ from bedside.cell import Cell, load_board_type
 from bedside.link import causes, schema
 from bedside.link.board import SCHEMA
 from bedside.link.scale import board_message, joint_message
+from bedside.places import FIRMWARE
 from core import faults
 from core import layout as L
 from oracle import RULES, TEXT, Message, bounds, message, messages
@@ -95,3 +96,16 @@ def test_every_code_of_the_board_has_a_cause_and_a_remedy() -> None:
     assert set(codes) == set(causes.CAUSES)
     assert max(Counter(codes).values()) == 1
     assert min(refusals) >= causes.FIRST_REFUSAL > max(code for code, _ in faults.TABLE)
+
+
+def test_the_safety_page_has_the_firmwares_table_of_faults() -> None:
+    reactions = {
+        faults.PAUSE: "PAUSE",
+        faults.RAMP: "RAMP",
+        faults.TRIP: "TRIP",
+        faults.BRAKE: "BRAKE",
+        faults.OFF: "OFF",
+    }
+    page = (FIRMWARE.parent / "docs" / "safety.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([a-z-]+) \| (\d+) \| [^|]+ \| ([A-Z]+) \|$", page, re.MULTILINE)
+    assert rows == [(causes.name_of(code), str(code), reactions[reaction]) for code, reaction in faults.TABLE]
