@@ -1,4 +1,5 @@
-// Vectors, and what happens when the processor cannot go on: a message and a failure status, never a hang.
+// Vectors, forbidden memory, and what happens when the processor cannot go on: a message and a failure status, never a
+// hang.
 
 #include <stdint.h>
 #include <stdio.h>
@@ -12,9 +13,36 @@ int main(void);
 #define FAULT_STATUS (70)
 #define CFSR (*(volatile uint32_t *)0xE000ED28)
 
+#define MPU_CONTROL (*(volatile uint32_t *)0xE000ED94)
+#define MPU_BASE    (*(volatile uint32_t *)0xE000ED9C)
+#define MPU_SIZE    (*(volatile uint32_t *)0xE000EDA0)
+#define MPU_ON      (5)
+
+// A region of 2^bits bytes.
+#define REGION(bits, access) ((access) | ((bits) - 1) << 1 | 1)
+#define READ_ONLY   (6 << 24)
+#define NO_ACCESS   (1 << 28)
+
 static uint32_t fault_stack[256];
 
+// QEMU lets reserved addresses read as zero and takes writes to them and to code. Here they fault, so that a stack that
+// overflows, a lost pointer and a jump to nowhere end the program.
+static void forbid_memory(void) {
+    static const uint32_t regions[][2] = {
+        {0x00000000, REGION(22, READ_ONLY)},
+        {0x10000000, REGION(28, NO_ACCESS)},
+        {0x20800000, REGION(23, NO_ACCESS)},
+    };
+    for (uint32_t n = 0; n < 3; n++) {
+        MPU_BASE = regions[n][0] | 1 << 4 | n;
+        MPU_SIZE = regions[n][1];
+    }
+    MPU_CONTROL = MPU_ON;
+    __asm volatile ("dsb\n isb");
+}
+
 void reset(void) {
+    forbid_memory();
     semihosting_exit(main());
 }
 
