@@ -125,5 +125,11 @@ def simulated(main: Path, config: Path, harness_in: str, harness_out: str) -> li
     # A unix port whose pipe closes ends by itself; QEMU has to be told to end with its parent.
     with_parent = ["setpriv", "--pdeathsig", "KILL"]
     link = ["-chardev", "stdio,id=link,signal=off", "-serial", "chardev:link"]
-    harness = ["-chardev", f"file,id=harness,path={harness_out},input-path={harness_in}", "-serial", "chardev:harness"]
+    # QEMU opens a pair of pipes by one name with two endings.
+    pipes = config.with_suffix("")
+    for ending, end in ((".in", harness_in), (".out", harness_out)):
+        named = pipes.with_suffix(ending)
+        named.unlink(missing_ok=True)
+        named.symlink_to(end)
+    harness = ["-chardev", f"pipe,id=harness,path={pipes}", "-serial", "chardev:harness"]
     return [*with_parent, *command(main, arguments, [FIRMWARE], *link, *harness, *_ERRORS)]
