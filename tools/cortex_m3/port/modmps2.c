@@ -47,13 +47,35 @@ static mp_obj_t mps2_wait(mp_obj_t bytes_0, mp_obj_t bytes_1) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(mps2_wait_obj, mps2_wait);
 
-// instructions(): the number executed since the start, modulo 2^30, when QEMU runs with -icount shift=6. Each of them
-// then takes 64 ns, more than a period of the 25 MHz clock, so that the clock tells every single one:
+// The number of instructions executed since the start, when QEMU runs with -icount shift=6. Each of them then takes
+// 64 ns, more than a period of the 25 MHz clock, so that the clock tells every single one:
 // ticks = floor(instructions * 64 / 40).
+static uint64_t executed(void) {
+    return (clock_ticks() * 5 + 7) / 8;
+}
+
+// instructions(): the number of them, modulo 2^30.
 static mp_obj_t mps2_instructions(void) {
-    return MP_OBJ_NEW_SMALL_INT((clock_ticks() * 5 + 7) / 8 & 0x3FFFFFFF);
+    return MP_OBJ_NEW_SMALL_INT(executed() & 0x3FFFFFFF);
 }
 static MP_DEFINE_CONST_FUN_OBJ_0(mps2_instructions_obj, mps2_instructions);
+
+static mp_int_t taken;
+
+// call(function, *arguments): return what the function returns; took() then tells how many instructions the call took.
+static mp_obj_t mps2_call(size_t n, const mp_obj_t *arguments) {
+    uint64_t before = executed();
+    uint64_t begun = executed();
+    mp_obj_t result = mp_call_function_n_kw(arguments[0], n - 1, 0, arguments + 1);
+    taken = executed() - begun - (begun - before);
+    return result;
+}
+static MP_DEFINE_CONST_FUN_OBJ_VAR(mps2_call_obj, 1, mps2_call);
+
+static mp_obj_t mps2_took(void) {
+    return mp_obj_new_int(taken);
+}
+static MP_DEFINE_CONST_FUN_OBJ_0(mps2_took_obj, mps2_took);
 
 static const mp_rom_map_elem_t mps2_table[] = {
     { MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR_mps2) },
@@ -61,6 +83,8 @@ static const mp_rom_map_elem_t mps2_table[] = {
     { MP_ROM_QSTR(MP_QSTR_write), MP_ROM_PTR(&mps2_write_obj) },
     { MP_ROM_QSTR(MP_QSTR_wait), MP_ROM_PTR(&mps2_wait_obj) },
     { MP_ROM_QSTR(MP_QSTR_instructions), MP_ROM_PTR(&mps2_instructions_obj) },
+    { MP_ROM_QSTR(MP_QSTR_call), MP_ROM_PTR(&mps2_call_obj) },
+    { MP_ROM_QSTR(MP_QSTR_took), MP_ROM_PTR(&mps2_took_obj) },
 };
 static MP_DEFINE_CONST_DICT(mps2_dict, mps2_table);
 
