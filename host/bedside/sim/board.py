@@ -35,6 +35,8 @@ POWER_ON, WATCHDOG_RESET, PROGRAM_ENDED = 0, 1, 2
 _HEAP = "192K"
 # An interpreter that takes longer than this over one tick is stuck, not slow: a hardware watchdog would reset it.
 _STUCK_S = 2.0
+# It compiles its program before its first answer, an emulated one slowly.
+_BOOT_S = 20.0
 # The hardware watchdog's period in simulated time.
 _WATCHDOG_MS = 200
 
@@ -108,6 +110,7 @@ class SimBoard:
         self.port.unlink(missing_ok=True)
         self.port.symlink_to(os.ttyname(self._slave))
         self._to_board = self._from_board = -1
+        self._patience_s = _BOOT_S
 
     @property
     def alive(self) -> bool:
@@ -142,6 +145,7 @@ class SimBoard:
         os.close(inner_out)
         self.outputs = _RESET
         self._ticks_unfed = 0
+        self._patience_s = _BOOT_S
         self.waiting = True
 
     def step(self, time_us: int) -> None:
@@ -171,18 +175,19 @@ class SimBoard:
         """Wait for the outputs of the tick under way, if there is one; reset a board that does not finish it."""
         if not self.waiting:
             return
-        if not select.select([self._from_board], [], [], _STUCK_S)[0]:
-            self._died(WATCHDOG_RESET)
-            return
-        data = os.read(self._from_board, _OUTPUTS.size)
-        # A UART sends byte by byte.
-        while data and len(data) < _OUTPUTS.size:
-            more = os.read(self._from_board, _OUTPUTS.size - len(data))
-            data = data + more if more else b""
+        data = b""
+        # A pipe gives the whole answer at once, a UART byte by byte.
+        while len(data) < _OUTPUTS.size:
+            if not select.select([self._from_board], [], [], self._patience_s)[0]:
+                self._died(WATCHDOG_RESET)
+                return
+            part = os.read(self._from_board, _OUTPUTS.size - len(data))
+            if not part:
+                self._died()
+                return
+            data += part
         self.waiting = False
-        if len(data) != _OUTPUTS.size:
-            self._died()
-            return
+        self._patience_s = _STUCK_S
         before = self.outputs
         self.outputs = _OUTPUTS.unpack(data)
         fed = self.outputs[_WATCHDOG]
