@@ -3,10 +3,11 @@
 import time
 from array import array
 
+from plain import FloatJoint, plain_decode
+
 from core import layout as L
 from core.joint import tick_joint
 from core.profile import plan
-from plain import FloatJoint, plain_decode
 from wire import cbor, frames
 from wire import messages as M
 

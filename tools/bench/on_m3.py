@@ -8,10 +8,11 @@ import gc
 import sys
 from array import array
 
-import executive
 import mps2
-from core import layout as L
 from plain import FloatJoint, plain_decode
+
+import executive
+from core import layout as L
 from ports import BYTES, COUNT, CURRENT, INPUTS_SIZE, OUTPUT, OUTPUTS_SIZE, SUPPLY_MV, TICK, TIME_US
 from wire import cbor, frames
 from wire import messages as M

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import json
 import os
 import re
@@ -45,6 +46,7 @@ def available() -> str:
     return f"no emulated Cortex-M3 here: apt-get install {' '.join(missing)}" if missing else ""
 
 
+@functools.cache
 def build() -> Path:
     """Build what has changed; return the firmware's ELF file."""
     _BUILD.mkdir(parents=True, exist_ok=True)
