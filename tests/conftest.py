@@ -87,3 +87,9 @@ def emulator() -> None:
     if missing := cortex_m3.available():
         pytest.skip(missing)
     cortex_m3.build()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say once why the emulator's tests were skipped."""
+    if missing := cortex_m3.available():
+        terminalreporter.write_line(f"tests/cortex_m3 skipped: {missing}")

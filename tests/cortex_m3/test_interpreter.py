@@ -96,7 +96,7 @@ def test_the_repl_answers_on_a_socket_and_heeds_control_c() -> None:
     with board.serve() as url, serial.serial_for_url(url, timeout=10) as port:
         port.write(b"\r")
         assert b"MicroPython" in port.read_until(b">>> ")
-        port.write(b"while True: print('busy')\r\r")
+        port.write(b"import time\rwhile True: print('busy'); time.sleep_ms(20)\r\r")
         port.read_until(b"\r\nbusy\r\n")
         port.write(b"\x03")
         assert b"KeyboardInterrupt" in port.read_until(b">>> ")

@@ -99,7 +99,12 @@ def run(
     """
     devices = ["-serial", "none", "-chardev", "stdio,id=console,signal=off", *(_COUNTING if icount else [])]
     qemu = command(script, arguments, path, *devices)
-    return subprocess.run(qemu, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=timeout, check=True).stdout
+    done = subprocess.run(qemu, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=timeout, check=False)
+    if done.returncode:
+        failed = subprocess.CalledProcessError(done.returncode, script.name, done.stdout)
+        failed.add_note(done.stdout.decode(errors="replace"))
+        raise failed
+    return done.stdout
 
 
 @contextlib.contextmanager
