@@ -15,6 +15,7 @@ from bedside.cell import Cell, load_cell
 from bedside.places import BOARDS, FIRMWARE
 from bedside.sim.board import interpreter
 from bedside.sim.world import World
+from cortex_m3 import board as cortex_m3
 from lockstep import BoardBench
 
 PSM = BOARDS / "cells" / "psm.toml"
@@ -78,3 +79,17 @@ def run_micropython() -> Callable[..., bytes]:
         return done.stdout
 
     return run
+
+
+@pytest.fixture(scope="session")
+def emulator() -> None:
+    """Skip what needs the emulated Cortex-M3 where it is not installed; build its interpreter where it is."""
+    if missing := cortex_m3.available():
+        pytest.skip(missing)
+    cortex_m3.build()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say once why the emulator's tests were skipped."""
+    if missing := cortex_m3.available():
+        terminalreporter.write_line(f"tests/cortex_m3 skipped: {missing}")

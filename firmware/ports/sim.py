@@ -1,25 +1,22 @@
 """The simulated board: MicroPython's unix port with its motors, encoders and clock behind two pipes.
 
-Standard input and output are the board's serial port (the far end of a pseudo-terminal). The harness, a pipe in and a
-pipe out, stands for the wires to the motors and for the tick interrupt: each message in is one tick and carries
-``inputs``; the answer carries ``outputs``. So a board runs in real time or in virtual time without knowing which.
+Standard input and output are the board's serial port (the far end of a pseudo-terminal). The harness is a pipe in and
+a pipe out.
 """
 
 import json
 import select
 import sys
-from array import array
 
-from ports import BYTES, INPUTS_SIZE, OUTPUTS_SIZE, TICK, WATCHDOG
+from ports import BYTES, INPUTS_SIZE, TICK
+from ports.harness import Harness
 
 
-class Port:
+class Port(Harness):
     """What the executive asks of hardware; ``ports/__init__.py`` says what the arrays hold."""
 
     def __init__(self, tick_hz: int, harness_in: str, harness_out: str) -> None:
-        self.tick_hz = tick_hz
-        self.inputs = array("i", [0] * INPUTS_SIZE)
-        self.outputs = array("i", [0] * OUTPUTS_SIZE)
+        super().__init__(tick_hz)
         self._link_in = sys.stdin.buffer
         self._link_out = sys.stdout.buffer
         self._harness_in = open(harness_in, "rb")
@@ -29,10 +26,7 @@ class Port:
         self._poll.register(sys.stdin, select.POLLIN)
         for _ in self._poll.ipoll(0):
             pass  # the first poll allocates its result, the later ones use it again
-        # The first exchange latches the encoders, which may be asked for before the first tick.
-        self.commit()
-        self.begin()
-        self.commit()
+        self.latch()
 
     def wait(self) -> int:
         """Block until there is work; return TICK, BYTES or both. Raises OSError when the simulation has ended."""
@@ -52,16 +46,6 @@ class Port:
     def commit(self) -> None:
         """End a tick: what ``outputs`` says takes effect."""
         self._harness_out.write(self.outputs)
-
-    def feed(self) -> None:
-        """Feed the hardware watchdog, which the first feed starts and nothing stops."""
-        self.outputs[WATCHDOG] = (self.outputs[WATCHDOG] & 0xFFFF) + 1
-
-    def safe(self) -> None:
-        """Everything off, every brake closed, now."""
-        for index in range(WATCHDOG):
-            self.outputs[index] = 0
-        self.commit()
 
     def read(self, buffer: bytearray) -> int:
         """Read what has come on the link into ``buffer``; return the number of bytes, 0 if none."""

@@ -3,6 +3,8 @@
 import time
 from array import array
 
+from plain import FloatJoint, plain_decode
+
 from core import layout as L
 from core.joint import tick_joint
 from core.profile import plan
@@ -24,89 +26,6 @@ def _median(function):
 
 
 # ---- the joint tick ------------------------------------------------------------------------
-
-
-class FloatJoint:
-    """The joint tick in plain float Python: the same measuring, profile, limits and controller, in SI units."""
-
-    dt = 0.001
-
-    def __init__(self):
-        self.count = 0
-        self.scale = 8e-6
-        self.position = self.speed = self.setpoint = self.setpoint_speed = 0.0
-        self.target = self.target_speed = 0.0
-        self.remaining = 0
-        self.low, self.high, self.speed_max, self.acceleration, self.stop = -1.6, 1.6, 3.0, 40.0, 20.0
-        self.kp, self.ki, self.kd, self.kv = 34.0, 270.0, 0.3, 0.4
-        self.integral, self.integral_max, self.output_max = 0.0, 0.3, 1.0
-        self.following_max = 0.1
-        self.output = 0.0
-        self.limited = 0
-        self.command = 0.000512
-
-    def plan(self, position, speed, period):
-        """Find the shortest horizon whose cubic stays inside the limits."""
-        horizon = period
-        while True:
-            target = position + speed * (horizon - period) * self.dt
-            target = min(max(target, self.low), self.high)
-            span = horizon * self.dt
-            excess = (target - self.setpoint) / span - self.setpoint_speed
-            change = speed - self.setpoint_speed
-            first = (6 * excess - 2 * change) / span
-            last = 2 * change / span - first
-            middle = self.setpoint_speed + 1.5 * excess - change / 4
-            inside = abs(first) <= self.acceleration and abs(last) <= self.acceleration
-            if (inside and abs(middle) <= self.speed_max) or horizon > 128:
-                break
-            horizon *= 2
-        self.target, self.target_speed, self.remaining = target, speed, horizon
-
-    def tick(self, count):
-        """Measure, advance the setpoint, control."""
-        moved = (count - self.count) * self.scale
-        self.count = count
-        self.position += moved
-        self.speed += (moved / self.dt - self.speed) / 4
-
-        change = 0.0
-        self.limited = 0
-        if self.remaining:
-            span = self.remaining * self.dt
-            excess = (self.target - self.setpoint) / span - self.setpoint_speed
-            change = (6 * excess - 2 * (self.target_speed - self.setpoint_speed)) / self.remaining
-            self.remaining -= 1
-        limit = self.acceleration * self.dt
-        stopping = self.setpoint_speed * self.setpoint_speed / (2 * self.acceleration)
-        if (self.setpoint_speed > 0 and self.high - self.setpoint <= stopping) or (
-            self.setpoint_speed < 0 and self.setpoint - self.low <= stopping
-        ):
-            change = -self.setpoint_speed
-            self.limited |= 32
-        if change > limit or change < -limit:
-            change = min(max(change, -limit), limit)
-            self.limited |= 16
-        self.setpoint_speed += change
-        if self.setpoint_speed > self.speed_max or self.setpoint_speed < -self.speed_max:
-            self.setpoint_speed = min(max(self.setpoint_speed, -self.speed_max), self.speed_max)
-            self.limited |= 8
-        self.setpoint += self.setpoint_speed * self.dt
-        if self.setpoint > self.high or self.setpoint < self.low:
-            self.setpoint = min(max(self.setpoint, self.low), self.high)
-            self.setpoint_speed = 0.0
-
-        error = self.setpoint - self.position
-        output = self.kp * error + self.kv * self.setpoint_speed - self.kd * self.speed + self.integral
-        if (output < self.output_max or error < 0) and (output > -self.output_max or error > 0):
-            integral = self.integral + self.ki * error * self.dt
-            self.integral = min(max(integral, -self.integral_max), self.integral_max)
-        if output > self.output_max or output < -self.output_max:
-            output = min(max(output, -self.output_max), self.output_max)
-            self.limited |= 4
-        self.output = output
-        return abs(error) > self.following_max
-
 
 joint = array("i", [0] * L.JOINT_SIZE)
 joint[L.POSITION_MIN], joint[L.POSITION_MAX] = -1600000, 1600000
@@ -139,52 +58,6 @@ def float_tick(repeats):
 
 
 # ---- the frame decoder ---------------------------------------------------------------------
-
-
-def plain_decode(block):
-    """Decode a frame as a library would: COBS, CRC, then any CBOR of integers and arrays, allocating as it goes."""
-    data = bytearray()
-    at = 0
-    while at < len(block):
-        code = block[at]
-        data += block[at + 1 : at + code]
-        at += code
-        if at < len(block) and code < 255:
-            data.append(0)
-    crc = 0xFFFF
-    for byte in data:
-        x = (crc >> 8) ^ byte
-        x ^= x >> 4
-        crc = ((crc << 8) ^ (x << 12) ^ (x << 5) ^ x) & 0xFFFF
-    if crc:
-        raise ValueError("crc")
-    item, at = plain_item(data, 0)
-    if at != len(data) - 2:
-        raise ValueError("bytes left over")
-    return item
-
-
-def plain_item(data, at):
-    """Return the CBOR item at ``at`` and where the next one begins."""
-    major, info = data[at] >> 5, data[at] & 31
-    at += 1
-    if info >= 24:
-        size = 1 << (info - 24)
-        value = int.from_bytes(data[at : at + size], "big")
-        at += size
-    else:
-        value = info
-    if major == 0:
-        return value, at
-    if major == 1:
-        return -1 - value, at
-    if major == 4:
-        items = []
-        for _ in range(value):
-            item, at = plain_item(data, at)
-            items.append(item)
-        return items, at
-    raise ValueError("type")
 
 
 values = array("i", [M.COMMAND, 123456, 98765, 250000, -700000, -130000, 420000, 1000000, 90000])

@@ -1,47 +1,35 @@
-"""A serial port opened so that nothing else can use it, and read without waiting."""
+"""A serial port that nothing else can use meanwhile, or a socket that stands for one; both are read without waiting."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import termios
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import serial
 
 from bedside.errors import LinkError
 from bedside.places import sim_directory
 
+_SOCKET = "socket://"
+# A serial server in the same room answers in milliseconds; one that is switched off never does.
+_CONNECT_S = 3.0
+
 
 class SerialPort:
-    """A port by its name: a device, or ``sim:NAME`` for a simulated board. Raises LinkError when it cannot be had."""
+    """A port by its name: a device, ``sim:NAME`` for a simulated board, or ``socket://HOST:PORT`` for a serial server.
+
+    Raises LinkError when it cannot be had.
+    """
 
     def __init__(self, name: str, baud: int) -> None:
         self.name = name
-        path = str(sim_directory() / name.removeprefix("sim:")) if name.startswith("sim:") else name
-        remedy = "start it with 'bedside sim CELL.toml'" if name.startswith("sim:") else "check the cable and the name"
-        if not Path(path).exists():
-            raise LinkError(f"port {name}: there is no such port; {remedy}")
-        try:
-            self._serial = serial.Serial(baudrate=baud, timeout=0, exclusive=True)
-            # Opening must not reset an ESP32, whose reset and boot pins hang on these two lines.
-            self._serial.dtr = False
-            self._serial.rts = False
-            self._serial.port = path
-            self._serial.open()
-        except (serial.SerialException, OSError) as error:
-            if "exclusively lock" in str(error):
-                raise LinkError(f"port {name}: in use by another program; end the other bridge or terminal") from None
-            raise LinkError(f"port {name}: cannot be opened ({error}); {remedy}") from None
-        # A pseudo-terminal has no low-latency mode to set.
-        with contextlib.suppress(ValueError, OSError, NotImplementedError):
-            self._serial.set_low_latency_mode(True)
-        self.fd: int = self._serial.fileno()
+        self._end = _connect(name) if name.startswith(_SOCKET) else _open(name, baud)
+        self.fd: int = self._end.fileno()
         os.set_blocking(self.fd, False)
-        # With VMIN 0, as pyserial leaves it, a read without data looks like an unplugged port's end of file.
-        settings = termios.tcgetattr(self.fd)
-        settings[6][termios.VMIN] = 1
-        termios.tcsetattr(self.fd, termios.TCSANOW, settings)
 
     def read(self) -> bytes:
         """Return what has come, perhaps nothing. Raises LinkError when the port is gone."""
@@ -66,7 +54,51 @@ class SerialPort:
 
     def close(self) -> None:
         """Give the port back."""
-        self._serial.close()
+        self._end.close()
 
     def _gone(self, why: object) -> LinkError:
         return LinkError(f"port {self.name}: disappeared ({why}); check cable and power, then start the bridge again")
+
+
+def _open(name: str, baud: int) -> serial.Serial:
+    path = str(sim_directory() / name.removeprefix("sim:")) if name.startswith("sim:") else name
+    remedy = "start it with 'bedside sim CELL.toml'" if name.startswith("sim:") else "check the cable and the name"
+    if not Path(path).exists():
+        raise LinkError(f"port {name}: there is no such port; {remedy}")
+    try:
+        port = serial.Serial(baudrate=baud, timeout=0, exclusive=True)
+        # Opening must not reset an ESP32, whose reset and boot pins hang on these two lines.
+        port.dtr = False
+        port.rts = False
+        port.port = path
+        port.open()
+    except (serial.SerialException, OSError) as error:
+        if "exclusively lock" in str(error):
+            raise LinkError(f"port {name}: in use by another program; end the other bridge or terminal") from None
+        raise LinkError(f"port {name}: cannot be opened ({error}); {remedy}") from None
+    # A pseudo-terminal has no low-latency mode to set.
+    with contextlib.suppress(ValueError, OSError, NotImplementedError):
+        port.set_low_latency_mode(True)
+    # With VMIN 0, as pyserial leaves it, a read without data looks like an unplugged port's end of file.
+    settings = termios.tcgetattr(port.fileno())
+    settings[6][termios.VMIN] = 1
+    termios.tcsetattr(port.fileno(), termios.TCSANOW, settings)
+    return port
+
+
+def _connect(name: str) -> socket.socket:
+    try:
+        where = urlsplit(name)
+        host, number = where.hostname, where.port
+    except ValueError:
+        host = number = None
+    if not host or not number:
+        raise LinkError(f"port {name}: not an address; write socket://HOST:PORT, the port a number up to 65535")
+    try:
+        end = socket.create_connection((host, number), _CONNECT_S)
+    except OSError as error:
+        why = error.strerror or error
+        raise LinkError(f"port {name}: cannot be reached ({why}); check that its server runs, and the name") from None
+    # A frame must not wait for the acknowledgement of the last one.
+    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return end

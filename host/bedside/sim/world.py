@@ -10,7 +10,7 @@ from bedside.cell import Cell, load_board_type
 from bedside.clock import PeriodicTimer
 from bedside.errors import CellError
 from bedside.places import sim_directory
-from bedside.sim.board import SimBoard
+from bedside.sim.board import Chip, SimBoard, unix_port
 from bedside.sim.plant import Plant, load_plants
 
 # A board whose program ended comes back after this long, as one does that its hardware watchdog resets.
@@ -22,10 +22,17 @@ _CATCH_UP_TICKS = 10
 class World:
     """The simulated boards of a cell. Use as a context manager; boards are started on entry.
 
-    ``directory`` gets their ports; ``main`` is another program for them than the firmware's.
+    ``directory`` gets their ports; ``main`` is another program for them than the firmware's, ``chip`` what runs it.
     """
 
-    def __init__(self, cell: Cell, cell_path: Path, directory: Path | None = None, main: Path | None = None) -> None:
+    def __init__(
+        self,
+        cell: Cell,
+        cell_path: Path,
+        directory: Path | None = None,
+        main: Path | None = None,
+        chip: Chip = unix_port,
+    ) -> None:
         if cell.arm.plants is None:
             raise CellError(
                 f"{cell_path}: arm.plants is missing: a simulated arm needs a file that describes its motors"
@@ -45,7 +52,7 @@ class World:
             joints = [joint.name for _, joint in cell.joints_of(slot.name)]
             mine = [plants[name] for name in joints]
             name = slot.port.removeprefix("sim:")
-            self.boards.append(SimBoard(where, name, joints, mine, self.tick_hz, main))
+            self.boards.append(SimBoard(where, name, joints, mine, self.tick_hz, main, chip))
             self.plants.update(zip(joints, mine, strict=True))
         if not self.boards:
             raise CellError(f"{cell_path}: no board has a port 'sim:NAME', so there is nothing to simulate")

@@ -1,0 +1,42 @@
+"""What ports have in common whose motors, encoders and clock are simulated: messages instead of wires.
+
+Each message in is one tick and carries ``inputs``; the answer carries ``outputs``; both are little-endian 32-bit words.
+So a board runs in real time or in virtual time without knowing which.
+"""
+
+from array import array
+
+from ports import INPUTS_SIZE, OUTPUTS_SIZE, WATCHDOG
+
+
+class Harness:
+    """The arrays of a port, and what can be done to them; a port adds how they are exchanged."""
+
+    def __init__(self, tick_hz: int) -> None:
+        self.tick_hz = tick_hz
+        self.inputs = array("i", [0] * INPUTS_SIZE)
+        self.outputs = array("i", [0] * OUTPUTS_SIZE)
+
+    def latch(self) -> None:
+        """Exchange once without a tick: the encoders may be asked for before the first one."""
+        self.commit()
+        self.begin()
+        self.commit()
+
+    def begin(self) -> None:
+        """Begin a tick: latch the inputs."""
+        raise NotImplementedError
+
+    def commit(self) -> None:
+        """End a tick: what ``outputs`` says takes effect."""
+        raise NotImplementedError
+
+    def feed(self) -> None:
+        """Feed the hardware watchdog, which the first feed starts and nothing stops."""
+        self.outputs[WATCHDOG] = (self.outputs[WATCHDOG] & 0xFFFF) + 1
+
+    def safe(self) -> None:
+        """Everything off, every brake closed, now."""
+        for index in range(WATCHDOG):
+            self.outputs[index] = 0
+        self.commit()

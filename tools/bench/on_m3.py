@@ -1,0 +1,215 @@
+"""Runs on the emulated Cortex-M3 with its instructions counted: a whole board of four joints in motion.
+
+The arguments are the frames, in hexadecimal, that configure the board. Prints a name, the mean and the largest count a
+line. The board runs twice: untouched, for the count of whole cycles, then with its functions counted one by one.
+"""
+
+import gc
+import sys
+from array import array
+
+import mps2
+from plain import FloatJoint, plain_decode
+
+import executive
+from core import layout as L
+from ports import BYTES, COUNT, CURRENT, INPUTS_SIZE, OUTPUT, OUTPUTS_SIZE, SUPPLY_MV, TICK, TIME_US
+from wire import cbor, frames
+from wire import messages as M
+
+JOINTS = 4
+# Cycles until the joints follow, and those that are counted.
+WARM_UP = 200
+CYCLES = 300
+PLAIN_CALLS = 100
+# Garbage, the counters' own included, is collected between cycles, never within a count.
+COLLECT_EVERY = 20
+
+# The host's own, which are not counted when the board's are.
+frame, encode, append = frames.frame, cbor.encode, frames.append
+
+
+class Tally:
+    """The mean and the largest of many counts, the first ``skip`` left out."""
+
+    def __init__(self, name, skip=0):
+        self.name = name
+        self._skip = skip
+        self._sum = self._largest = self._n = 0
+
+    def add(self, count):
+        """Take one count."""
+        if self._skip > 0:
+            self._skip -= 1
+            return
+        self._sum += count
+        self._largest = max(self._largest, count)
+        self._n += 1
+
+    def show(self):
+        """Print them."""
+        print(self.name, self._sum // self._n, self._largest)
+
+
+class Done(Exception):
+    """Enough cycles were counted."""
+
+
+class Bench:
+    """A port whose encoders follow its outputs, and the host that commands its board in every tick."""
+
+    tick_hz = 1000
+
+    def __init__(self, configuration, on_cycle):
+        self.inputs = array("i", [0] * INPUTS_SIZE)
+        self.outputs = array("i", [0] * OUTPUTS_SIZE)
+        self.inputs[SUPPLY_MV] = 24000
+        self.board = executive.Board(self, "m3", "m3", ["a", "b", "c", "d"])
+        self.frame = bytearray(frames.FRAME_MAX + 2)
+        self.size = 0
+        self._configuration = list(configuration)
+        self._on_cycle = on_cycle
+        self._cycle = self._seq = 0
+        self._begun = mps2.instructions()
+        self._scratch = bytearray(frames.FRAME_MAX + 2)
+        self._message = array("i", [0] * (3 + 2 * JOINTS))
+
+    def run(self):
+        """Run the board until all cycles have passed."""
+        try:
+            self.board.run()
+        except Done:
+            pass
+
+    def wait(self):
+        """End a cycle and prepare the next one: what happens between two calls is the board's doing."""
+        self._on_cycle((mps2.instructions() - self._begun) & 0x3FFFFFFF)
+        self._cycle += 1
+        if self._cycle == WARM_UP + CYCLES:
+            if not self.board.board[L.MOVING]:
+                raise RuntimeError("the board does not move, so its counts mean nothing")
+            raise Done
+        self.inputs[TIME_US] = 1000 * self._cycle
+        for channel in range(JOINTS):
+            self.inputs[COUNT + channel] += self.outputs[OUTPUT + channel] >> 8
+            self.inputs[CURRENT + channel] = self.outputs[OUTPUT + channel] >> 5
+        if self._configuration:
+            self.size = len(self._configuration[0])
+            self.frame[: self.size] = self._configuration.pop(0)
+        else:
+            self._command()
+        if self._cycle % COLLECT_EVERY == 0:
+            gc.collect()
+        self._begun = mps2.instructions()
+        return BYTES | TICK
+
+    def _command(self):
+        message = self._message
+        # Behind the sequences of the configuration.
+        message[1] = message[2] = 100 + self._cycle
+        count = 3 + 2 * JOINTS
+        message[0] = M.COMMAND
+        for channel in range(JOINTS):
+            message[3 + 2 * channel] = self.board.joints[channel][L.SETPOINT] + 100
+            message[4 + 2 * channel] = 20000
+        if self.board.board[L.PHASE] == L.OFF:
+            message[0] = M.STATE_COMMAND
+            message[3] = M.ENABLE
+            count = 4
+        self.size = frame(self._scratch, encode(message, count, self._scratch), self.frame)
+
+    def begin(self):
+        """Do nothing: ``wait`` has set the inputs."""
+
+    commit = feed = begin
+
+    def read(self, buffer):
+        """Give the host's frame."""
+        append(buffer, 0, self.frame, self.size)
+        return self.size
+
+    def write(self, buffer, n):
+        """Take the answer."""
+
+
+# ---- the parts of a cycle --------------------------------------------------------------------
+
+
+def counted(function, add):
+    """Return ``function``, the count of each call given to ``add``."""
+
+    def call(*arguments):
+        result = mps2.call(function, *arguments)
+        add(mps2.took())
+        return result
+
+    return call
+
+
+class Part:
+    """Functions of the board whose counts are summed over each cycle."""
+
+    def __init__(self, name, *places):
+        self.tally = Tally(name, WARM_UP)
+        self._sum = 0
+        for module, function in places:
+            setattr(module, function, counted(getattr(module, function), self._add))
+
+    def _add(self, count):
+        self._sum += count
+
+    def end_cycle(self):
+        """Give the cycle's sum to the tally."""
+        self.tally.add(self._sum)
+        self._sum = 0
+
+
+def count_cycles(configuration):
+    """Count whole cycles: take a command, answer it, tick."""
+    cycle = Tally("four_joint_cycle", WARM_UP)
+    Bench(configuration, cycle.add).run()
+    cycle.show()
+
+
+def count_parts(configuration):
+    """Count the parts of the same cycles, and the same work in plain Python."""
+    joint_tick = Tally("joint_tick", JOINTS * WARM_UP)
+    executive.tick_joint = counted(executive.tick_joint, joint_tick.add)
+    parts = [
+        Part("command_decode", (frames, "unframe"), (cbor, "decode"), (M, "fault_in")),
+        Part("command_check_and_plan", (executive, "refusal"), (executive, "post"), (executive, "plan")),
+        Part("safety", (executive, "watch"), (executive, "step"), (executive, "hardware")),
+        Part(
+            "feedback_encode", (executive, "report"), (executive, "report_joint"), (cbor, "encode"), (frames, "frame")
+        ),
+    ]
+
+    def end_cycle(count):
+        for part in parts:
+            part.end_cycle()
+
+    bench = Bench(configuration, end_cycle)
+    bench.run()
+    joint_tick.show()
+    for part in parts:
+        part.tally.show()
+
+    floats = Tally("joint_tick_plain_float", 1)
+    tick = counted(FloatJoint().tick, floats.add)
+    gc.collect()
+    for k in range(PLAIN_CALLS):
+        tick(k)
+    floats.show()
+    plain = Tally("command_decode_plain", 1)
+    block = bytes(bench.frame[: bench.size - 1])
+    decode = counted(plain_decode, plain.add)
+    for _ in range(3):
+        decode(block)
+    plain.show()
+
+
+if __name__ == "__main__":
+    gc.disable()
+    frames_given = [bytes.fromhex(text) for text in sys.argv[1:]]
+    count_cycles(frames_given)
+    count_parts(frames_given)
