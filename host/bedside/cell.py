@@ -106,7 +106,10 @@ class Joint(Struct, forbid_unknown_fields=True):
 
 
 class BoardSlot(Struct, forbid_unknown_fields=True):
-    """A board of the arm: ``type`` is a file in ``boards/``; ``port`` a serial port, ``socket://…`` or ``sim:NAME``."""
+    """A board of the arm: ``type`` is a file in ``boards/``.
+
+    ``port`` is a serial port, ``socket://HOST:PORT``, or ``sim:NAME``.
+    """
 
     name: Name
     type: str
