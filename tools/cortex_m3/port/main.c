@@ -114,13 +114,9 @@ static const char *take_command_line(char *path) {
     return script;
 }
 
-static int repl(void) {
+static void repl(void) {
     console_is_uart = true;
-    for (;;) {
-        int ended = pyexec_mode_kind == PYEXEC_MODE_RAW_REPL ? pyexec_raw_repl() : pyexec_friendly_repl();
-        if (ended) {
-            return ended & 0xFF;
-        }
+    while (!(pyexec_mode_kind == PYEXEC_MODE_RAW_REPL ? pyexec_raw_repl() : pyexec_friendly_repl())) {
     }
 }
 
