@@ -13,7 +13,7 @@ test: .venv/installed
 	$(BIN)/pytest
 
 bench: .venv/installed .venv/installed-bench
-	$(BIN)/python tools/bench/run.py
+	PYTHONPATH=tools $(BIN)/python tools/bench/run.py
 
 lint: .venv/installed .venv/typings
 	$(BIN)/ruff format --check .

@@ -7,25 +7,52 @@ from micropython import const
 
 from core import layout as L
 from core.configure import configure
-from core.faults import DRIVE, REACTIONS
-from core.joint import tick_joint
-from core.limits import engages, post, refusal
+from core.faults import REACTIONS
+from core.joint import tick_joints
+from core.limits import apart, post, refusal
 from core.profile import plan
-from core.report import report, report_joint
-from core.stops import hardware, react, step
+from core.report import report
+from core.stops import actuate, hardware, react, step
 from core.watch import watch
-from ports import BRAKES_OPEN, BYTES, COUNT, DRIVE_FAULT, DRIVES, OUTPUT, RESET_CAUSE, SWITCHES, TICK, TIME_US
+from ports import COUNT, RESET_CAUSE
 from wire import cbor, frames
 from wire import messages as M
+from wire.cbor import decode, encode
+from wire.frames import append, find_end, frame, move_down, unframe
+from wire.messages import fault_in
 from wire.text import array_of
 
 VERSION = "0.1.0"
 
+# Private copies, because native code takes twice as long over a module's attribute as over a whole viper loop.
+_BYTES = const(2)
+_TICK = const(1)
+_TIME_US = const(0)
+_RUN = const(3)
+_OPENING = const(2)
+_BUILDING = const(1)
+_COMMAND = const(4)
+_KEEP_ALIVE = const(5)
+_STATE = const(0)
+_PHASE = const(1)
+_LINK_AGE = const(5)
+_OPERATOR_AGE = const(4)
+_OPERATOR_SEQ = const(6)
+_LINK_SEQ = const(7)
+_NEW_COMMAND = const(8)
+_COMMAND_PERIOD = const(9)
+_ENGAGED = const(23)
+_LATE_TICKS = const(24)
+_EVENT = const(27)
+_MOVING = const(30)
+_NOT_BUILT = const(31)
+_WATCH_VALUE = const(34)
+_TICK_HZ = const(35)
 _FOLLOW = const(3)
-_NOT_BUILT = const(2)
 _JOINT_MOVING = const(1)
-_TORQUE = const(1)
-_BRAKE_IS_OPEN = const(2)
+_JOINT_NOT_BUILT = const(2)
+_JOINT_FAULT = const(4)
+_TIME_MASK = const(0x3FFFFFFF)
 
 # The identity's longest size: its numbers and text heads, and those of each joint; names come on top.
 _IDENTITY_SIZE = 40
@@ -53,7 +80,10 @@ class Board:
         if _IDENTITY_SIZE + len(name + uid) + joints_size > frames.PAYLOAD_MAX:
             raise ValueError("the board's and joints' names do not fit one frame; shorten them")
         self.board = array("i", [0] * L.BOARD_SIZE)
-        self.joints = [array("i", [0] * L.JOINT_SIZE) for _ in joint_names]
+        # One array, so that viper code passes over all joints in one call.
+        self.records = array("i", [0] * (L.JOINT_SIZE * self.n))
+        records = memoryview(self.records)
+        self.joints = [records[L.JOINT_SIZE * k : L.JOINT_SIZE * (k + 1)] for k in range(self.n)]
         self.board[L.TICK_HZ] = port.tick_hz
         self.board[L.BUILD_MAX] = port.tick_hz * _BUILD_MS // 1000
         self.board[L.SETTLE] = port.tick_hz * _SETTLE_MS // 1000
@@ -81,99 +111,64 @@ class Board:
 
     # ---- the tick -----------------------------------------------------------------------
 
+    @micropython.native
     def tick(self) -> None:
         """One control tick, from the encoders to the drives. Allocates nothing."""
         port = self.port
         board = self.board
+        records = self.records
+        n = self.n
         port.begin()
-        fault = watch(board, port.inputs, self._late_us(port.inputs[TIME_US]))
-        if fault:
-            react(board, REACTIONS, fault, -1, board[L.WATCH_VALUE])
-        self._move(step(board))
-        self._actuate()
-        port.commit()
-        self.ticks = (self.ticks + 1) & 0x3FFFFFFF
-
-    @micropython.native
-    def _late_us(self, now_us: int) -> int:
-        """Return how late this tick is after the last one, and count it if that is half a period or more."""
-        last_us = self._last_us
+        inputs = port.inputs
+        now_us = inputs[_TIME_US]
+        late_us = 0
+        if self._last_us >= 0:
+            late_us = ((now_us - self._last_us) & _TIME_MASK) - self._period_us
+            if late_us > self._period_us >> 1:
+                board[_LATE_TICKS] += 1
         self._last_us = now_us
-        if last_us < 0:
-            return 0
-        late_us: int = ((now_us - last_us) & 0x3FFFFFFF) - self._period_us
-        if late_us > self._period_us >> 1:
-            self.board[L.LATE_TICKS] += 1
-        return late_us
+        fault = watch(board, inputs, late_us)
+        if fault:
+            react(board, REACTIONS, fault, -1, board[_WATCH_VALUE])
+        mode = step(board)
+        if mode == _FOLLOW and board[_NEW_COMMAND]:
+            board[_NEW_COMMAND] = 0
+            plan(records, n, board[_COMMAND_PERIOD])
+        results = tick_joints(records, inputs, n, mode)
+        if results & _JOINT_FAULT:
+            self._react_to_joints()
+        board[_MOVING] = results & _JOINT_MOVING
+        board[_NOT_BUILT] = results & _JOINT_NOT_BUILT
+        actuate(records, port.outputs, n, hardware(board))
+        port.commit()
+        self.ticks = (self.ticks + 1) & _TIME_MASK
 
-    @micropython.native
-    def _move(self, mode: int) -> None:
-        board = self.board
-        inputs = self.port.inputs
-        if mode == _FOLLOW and board[L.NEW_COMMAND]:
-            board[L.NEW_COMMAND] = 0
-            period = board[L.COMMAND_PERIOD]
-            for joint in self.joints:
-                plan(joint, period)
-        switches = inputs[SWITCHES]
-        results = 0
+    def _react_to_joints(self) -> None:
         channel = 0
         for joint in self.joints:
-            result = tick_joint(joint, inputs, channel, mode)
-            fault = result >> 8
-            if switches & (DRIVE_FAULT << channel) and not joint[L.TRIPPED]:
-                fault = DRIVE
-                joint[L.FAULT_VALUE] = 0
-            if fault and react(board, REACTIONS, fault, channel, joint[L.FAULT_VALUE]):
+            fault = joint[L.FAULT_CODE]
+            if fault and react(self.board, REACTIONS, fault, channel, joint[L.FAULT_VALUE]):
                 joint[L.TRIPPED] = 1
-            results |= result
             channel += 1
-        board[L.MOVING] = results & _JOINT_MOVING
-        board[L.NOT_BUILT] = results & _NOT_BUILT
-
-    @micropython.native
-    def _actuate(self) -> None:
-        board = self.board
-        outputs = self.port.outputs
-        is_off = board[L.PHASE] == L.OFF
-        drives = 0
-        brakes_open = 0
-        channel = 0
-        for joint in self.joints:
-            if is_off:
-                joint[L.TRIPPED] = 0
-            state = hardware(board, joint[L.TRIPPED])
-            if state & _TORQUE:
-                outputs[OUTPUT + channel] = joint[L.OUTPUT] * joint[L.DRIVE_SIGN]
-                drives |= 1 << channel
-                joint[L.FLAGS] |= L.FLAG_DRIVE_ON
-            else:
-                outputs[OUTPUT + channel] = 0
-                joint[L.OUTPUT] = 0
-            if state & _BRAKE_IS_OPEN:
-                brakes_open |= 1 << channel
-            else:
-                joint[L.FLAGS] |= L.FLAG_BRAKE_CLOSED
-            channel += 1
-        outputs[DRIVES] = drives
-        outputs[BRAKES_OPEN] = brakes_open
 
     # ---- background ---------------------------------------------------------------------
 
+    @micropython.native
     def run(self) -> None:
         """Serve ticks and the link until maintenance is asked for. The caller makes the outputs safe."""
         port = self.port
         while not self._maintenance:
             due = port.wait()
             self.polls = (self.polls + 1) & 0x3FFFFFFF
-            if due & BYTES:
+            if due & _BYTES:
                 self.receive()
-            if due & TICK:
+            if due & _TICK:
                 self.tick()
-                if self.board[L.EVENT]:
+                if self.board[_EVENT]:
                     self._send_fault()
             self._feed()
 
+    @micropython.native
     def _feed(self) -> None:
         """Feed the hardware watchdog if the tick and the background, its poll of the link included, have advanced.
 
@@ -194,18 +189,18 @@ class Board:
         if got == 0:
             return
         buffer = self._received
-        frames.append(buffer, start, self._chunk, got)
+        append(buffer, start, self._chunk, got)
         stop = start + got
         first = 0
-        end = frames.find_end(buffer, start, stop)
+        end = find_end(buffer, start, stop)
         while end >= 0:
             if self._discarding:
                 self._discarding = False
             elif end > first:
                 self._take(first, end)
             first = end + 1
-            end = frames.find_end(buffer, first, stop)
-        frames.move_down(buffer, first, stop)
+            end = find_end(buffer, first, stop)
+        move_down(buffer, first, stop)
         self._received_n = stop - first
         if self._received_n > frames.FRAME_MAX:
             # No frame is this long: drop it up to its end, and say so once.
@@ -217,86 +212,96 @@ class Board:
     @micropython.native
     def _take(self, first: int, end: int) -> None:
         """Decode and obey the frame ``_received[first:end]``."""
-        n = frames.unframe(self._received, first, end, self._payload)
+        payload = self._payload
+        n = unframe(self._received, first, end, payload)
         if n < 0:
             self._refuse(M.REFUSED_FRAME, -1, n)
             return
         message = self._message
-        count = cbor.decode(self._payload, n, message)
+        count = decode(payload, n, message)
         if count < 0:
             self._refuse(M.REFUSED_FRAME, -1, count)
             return
-        field = M.fault_in(message, count)
+        field = fault_in(message, count)
         if field >= 0:
             self._refuse(M.REFUSED_SCHEMA, -1, field)
             return
+        board = self.board
         kind = message[0]
         if kind == M.IDENTIFY:
-            self.board[L.LINK_AGE] = 0
-            self.board[L.LINK_SEQ] = message[1]
-            if self.board[L.PHASE] == L.OFF:
-                # A new host, perhaps a new console: operator sequences begin anew.
-                self.board[L.OPERATOR_SEQ] = 0
-            self._send_identity()
+            self._identify()
             return
-        if message[1] <= self.board[L.LINK_SEQ]:
+        if message[1] <= board[_LINK_SEQ]:
             self._refuse(M.REFUSED_LINK_SEQUENCE, -1, message[1])
         else:
-            self.board[L.LINK_AGE] = 0
-            self.board[L.LINK_SEQ] = message[1]
-            if kind == M.COMMAND:
+            board[_LINK_AGE] = 0
+            board[_LINK_SEQ] = message[1]
+            if kind == _COMMAND:
                 self._command(count)
-            elif kind == M.STATE_COMMAND:
-                self._state_command()
-            elif kind == M.CONFIGURE_JOINT:
-                self._configure_joint()
-            elif kind == M.CONFIGURE_BOARD:
-                self._configure_board()
-            elif kind == M.MAINTENANCE:
-                self._maintain()
+            elif kind != _KEEP_ALIVE:
+                self._manage(kind)
         self._send_feedback()
+
+    def _identify(self) -> None:
+        self.board[L.LINK_AGE] = 0
+        self.board[L.LINK_SEQ] = self._message[1]
+        if self.board[L.PHASE] == L.OFF:
+            # A new host, perhaps a new console: operator sequences begin anew.
+            self.board[L.OPERATOR_SEQ] = 0
+        self._send_identity()
+
+    def _manage(self, kind: int) -> None:
+        if kind == M.STATE_COMMAND:
+            self._state_command()
+        elif kind == M.CONFIGURE_JOINT:
+            self._configure_joint()
+        elif kind == M.CONFIGURE_BOARD:
+            self._configure_board()
+        elif kind == M.MAINTENANCE:
+            self._maintain()
 
     @micropython.native
     def _command(self, count: int) -> None:
         board = self.board
         message = self._message
-        phase = board[L.PHASE]
-        if phase != L.RUN and phase != L.OPENING and phase != L.BUILDING:
-            self._refuse(M.REFUSED_NOT_ENABLED, -1, board[L.STATE])
+        records = self.records
+        n = self.n
+        phase = board[_PHASE]
+        if phase != _RUN and phase != _OPENING and phase != _BUILDING:
+            self._refuse(M.REFUSED_NOT_ENABLED, -1, board[_STATE])
             return
-        if message[2] <= board[L.OPERATOR_SEQ]:
+        if message[2] <= board[_OPERATOR_SEQ]:
             self._refuse(M.REFUSED_OPERATOR_SEQUENCE, -1, message[2])
             return
-        if count != 3 + 2 * self.n:
+        if count != 3 + 2 * n:
             self._refuse(M.REFUSED_JOINT_COUNT, -1, (count - 3) // 2)
             return
-        k = 3
-        channel = 0
-        for joint in self.joints:
-            why = refusal(joint, message[k], message[k + 1])
-            if why:
-                self._refuse(why, channel, message[k + 1] if why == L.REFUSED_VELOCITY_LIMIT else message[k])
-                return
-            k += 2
-            channel += 1
-        if phase == L.RUN and not board[L.ENGAGED]:
-            # The first command says where the console takes the arm to be. It moves nothing.
-            channel = 0
-            for joint in self.joints:
-                if not engages(joint, message[3 + 2 * channel]):
-                    self._refuse(M.REFUSED_ENGAGE, channel, message[3 + 2 * channel] - joint[L.POSITION])
+        why = refusal(records, message, n)
+        if why:
+            self._refuse_setpoint(why & 0xFF, why >> 8)
+            return
+        if phase == _RUN:
+            if board[_ENGAGED]:
+                board[_NEW_COMMAND] = 0
+                post(records, message, n, board[_TICK_HZ])
+                board[_NEW_COMMAND] = 1
+            else:
+                # The first command says where the console takes the arm to be. It moves nothing.
+                channel = apart(records, message, n)
+                if channel >= 0:
+                    self._refuse_setpoint(M.REFUSED_ENGAGE, channel)
                     return
-                channel += 1
-            board[L.ENGAGED] = 1
-        elif phase == L.RUN:
-            board[L.NEW_COMMAND] = 0
-            k = 3
-            for joint in self.joints:
-                post(joint, message[k], message[k + 1], board[L.TICK_HZ])
-                k += 2
-            board[L.NEW_COMMAND] = 1
-        board[L.OPERATOR_SEQ] = message[2]
-        board[L.OPERATOR_AGE] = 0
+                board[_ENGAGED] = 1
+        board[_OPERATOR_SEQ] = message[2]
+        board[_OPERATOR_AGE] = 0
+
+    def _refuse_setpoint(self, why: int, channel: int) -> None:
+        value = self._message[3 + 2 * channel]
+        if why == L.REFUSED_VELOCITY_LIMIT:
+            value = self._message[4 + 2 * channel]
+        elif why == M.REFUSED_ENGAGE:
+            value -= self.joints[channel][L.POSITION]
+        self._refuse(why, channel, value)
 
     def _state_command(self) -> None:
         board = self.board
@@ -406,17 +411,14 @@ class Board:
         event[2] = code
         event[3] = channel
         event[4] = value
-        self._send(cbor.encode(event, 5, self._out))
+        self._send(encode(event, 5, self._out))
 
     @micropython.native
     def _send_feedback(self) -> None:
         reply = self._reply
-        report(self.board, reply)
-        base = M.FEEDBACK_HEAD
-        for joint in self.joints:
-            report_joint(joint, self.board, reply, base)
-            base += M.FEEDBACK_JOINT
-        self._send(cbor.encode(reply, len(reply), self._out))
+        out = self._out
+        n = encode(reply, report(self.board, self.records, reply, self.n), out)
+        self.port.write(self._framed, frame(out, n, self._framed))
 
     def _send_identity(self) -> None:
         fields: list[int | str] = [M.IDENTITY, self.board[L.LINK_SEQ], M.SCHEMA, VERSION, self.board[L.TICK_HZ]]
@@ -426,4 +428,4 @@ class Board:
         self._send(array_of(fields, self._out))
 
     def _send(self, n: int) -> None:
-        self.port.write(self._framed, frames.frame(self._out, n, self._framed))
+        self.port.write(self._framed, frame(self._out, n, self._framed))

@@ -12,6 +12,8 @@ _STOP_DECELERATION = 7
 _STEP_MAX = 8
 _COUNT_SCALE = 10
 _COUNT_SHIFT = 11
+_KP = 12
+_INTEGRAL_MAX = 20
 _BIAS = 24
 _STEPS_MAX = 32
 _OVERSPEED = 37
@@ -20,9 +22,13 @@ _BRAKE_OPEN_MS = 39
 
 # A Q8 speed of 2^21 urad a tick is the profile's limit (8 rad/s at 1 kHz).
 _Q8_SPEED_MAX = 2097151
+# The largest error or speed that a gain is multiplied by, and what the product may be after its shift: four terms of 28
+# bits cannot leave 31.
+_OPERAND_MAX = 131071
+_TERM_MAX = 268435455
 
 
-def configure(joint: "array[int]", message: "array[int]", tick_hz: int, count: int) -> int:
+def configure(joint: "memoryview[int]", message: "array[int]", tick_hz: int, count: int) -> int:
     """Take a configure-joint ``message`` whose fields are in range into ``joint``; the encoder stands at ``count``.
 
     Returns 0, or the index of the field that makes no sense with the others, and then changes nothing. What the joint
@@ -45,6 +51,9 @@ def configure(joint: "array[int]", message: "array[int]", tick_hz: int, count: i
     # What is allowed in a tick must be more than what the joint does at its highest speed.
     if (speed >> 8) << message[_COUNT_SHIFT] >= message[_STEPS_MAX] * abs(message[_COUNT_SCALE]):
         return _STEPS_MAX
+    for k in range(_KP, _INTEGRAL_MAX, 2):
+        if (_OPERAND_MAX * message[k]) >> message[k + 1] > _TERM_MAX:
+            return k
     if message[_OVERSPEED] <= message[_VELOCITY_MAX]:
         return _OVERSPEED
     if joint[L.BIAS] != message[_BIAS] or not joint[L.CONFIGURED]:

@@ -3,7 +3,7 @@
 It is one function, because a call costs as much as a PID. The setpoint follows the plan that ``core/profile.py`` laid,
 or slows down. The controller is a PID with speed feed-forward and a bias against gravity, in fixed point: every product
 is an 18-bit operand times a 13-bit gain, so it fits 31 bits whatever the configuration, and the configured shift then
-brings it to Q15 output units.
+brings it to Q15 output units. ``core/configure.py`` refuses gains with which a term could be more than 28 bits.
 """
 
 import micropython
@@ -64,6 +64,7 @@ _SLIP_MAX = const(56)
 _OVERSPEED_MAX = const(57)
 _STUCK_MAX = const(58)
 _CONFIGURED = const(62)
+_FAULT_CODE = const(63)
 _REST = const(0)
 _FREE = const(1)
 _BUILD = const(2)
@@ -72,6 +73,7 @@ _SLOW = const(4)
 _WATCH = const(5)
 _JOINT_MOVING = const(1)
 _JOINT_NOT_BUILT = const(2)
+_JOINT_FAULT = const(4)
 _FLAG_OUTPUT_LIMITED = const(4)
 _FLAG_SPEED_LIMITED = const(8)
 _FLAG_ACCELERATION_LIMITED = const(16)
@@ -79,6 +81,9 @@ _FLAG_POSITION_LIMITED = const(32)
 _FLAG_SLOWING = const(64)
 _FLAG_CURRENT_LIMITED = const(128)
 _FLAG_SLEW_LIMITED = const(256)
+_JOINT_BYTES = const(256)
+_INPUT_SWITCHES = const(2)
+_DRIVE_FAULT_SWITCH = const(256)
 _INPUT_COUNT = const(4)
 _INPUT_CURRENT = const(12)
 
@@ -89,6 +94,7 @@ _ENCODER_STUCK = const(7 << 8)
 _WRONG_DIRECTION = const(8 << 8)
 _OVERSPEED = const(9 << 8)
 _OVERCURRENT = const(10 << 8)
+_DRIVE = const(11 << 8)
 _MOVED_WHILE_OFF = const(12 << 8)
 _CURRENT_WHILE_OFF = const(13 << 8)
 
@@ -101,8 +107,6 @@ _Q8_MAX = const(268435456)
 # In steps of 8 urad, more than the range of any joint.
 _STOPPING_MAX = const(134217726)
 _OPERAND_MAX = const(131071)
-# Each term is cut to 2^28 before the sum, so that four of them cannot leave 31 bits.
-_TERM_MAX = const(268435455)
 # A 16-bit current times a 13-bit scale fits 29 bits.
 _CURRENT_LIMIT = const(65535)
 # Sixteen times the continuous current; its square is 2^24.
@@ -116,322 +120,322 @@ _RUNAWAY_TICKS = const(8)
 
 
 @micropython.viper
-def tick_joint(j: ptr32, inputs: ptr32, channel: int, mode: int) -> int:
-    """One tick of joint ``j`` on ``channel`` of the port's ``inputs``; ``mode`` is one of core/layout.py's.
+def tick_joints(joints: ptr32, inputs: ptr32, n: int, mode: int) -> int:
+    """One tick of the ``n`` records in ``joints``, on as many channels of the port's ``inputs``; ``mode`` is a board's.
 
     Writes position (urad) and speed (Q8), setpoint, OUTPUT (Q15) and the FLAGS that tell which limit held the joint
-    back. Returns JOINT_MOVING while the setpoint has speed, JOINT_NOT_BUILT while the output is not yet what held the
-    joint, and a fault's code << 8, its measure in FAULT_VALUE. A tripped joint is measured, no more.
+    back; FAULT_CODE and FAULT_VALUE if something is wrong. Returns JOINT_MOVING while a setpoint has speed,
+    JOINT_NOT_BUILT while an output is not yet what held its joint, and JOINT_FAULT, of all joints together. A tripped
+    joint is measured, no more.
     """
     s = int(1) << 31
+    results = 0
+    board_mode = mode
+    switches = inputs[_INPUT_SWITCHES]
+    channel = 0 - 1
+    while channel < n - 1:
+        channel += 1
+        mode = board_mode
+        j = ptr32(int(joints) + _JOINT_BYTES * channel)
 
-    # ---- measure: counts to urad without losing a remainder, speed through a low-pass of 2^FILTER_SHIFT ticks
-    count = (inputs[_INPUT_COUNT + channel] ^ s) - s
-    steps = count - ((j[_COUNT] ^ s) - s)
-    j[_COUNT] = count
-    if j[_CONFIGURED] == 0:
-        return 0
-    result = 0
-    top = j[_STEPS_MAX]
-    if steps > top or steps < 0 - top:
-        result = int(_ENCODER_JUMP)
-        j[_FAULT_VALUE] = steps
-        steps = 0
-    shift = j[_COUNT_SHIFT]
-    scaled = steps * ((j[_COUNT_SCALE] ^ s) - s) + j[_COUNT_REMAINDER]
-    moved = scaled >> shift
-    j[_COUNT_REMAINDER] = scaled - (moved << shift)
-    position = ((j[_POSITION] ^ s) - s) + moved
-    if position > _PLACE_MAX or position < 0 - _PLACE_MAX:
-        # No joint gets there, and a difference of two places must fit 32 bits.
-        position -= moved
-        result = int(_ENCODER_JUMP)
-        j[_FAULT_VALUE] = steps
-    j[_POSITION] = position
-    if moved > _MOVE_MAX:
-        moved = int(_MOVE_MAX)
-    if moved < 0 - _MOVE_MAX:
-        moved = 0 - _MOVE_MAX
-    before = (j[_SPEED] ^ s) - s
-    measured = before + (((moved << 8) - before) >> j[_FILTER_SHIFT])
-    j[_SPEED] = measured
-
-    # ---- current: its square against the continuous one is heat, which must not exceed what the motor stores
-    current = (inputs[_INPUT_CURRENT + channel] ^ s) - s
-    if current < 0:
-        current = 0 - current
-    if current > _CURRENT_LIMIT:
-        current = int(_CURRENT_LIMIT)
-    ratio = (current * j[_CURRENT_SCALE]) >> j[_CURRENT_SHIFT]
-    if ratio > _RATIO_MAX:
-        ratio = int(_RATIO_MAX)
-    heat = j[_HEAT] + ((ratio * ratio - _RATIO_ONE) >> 6)
-    if heat < 0:
-        heat = 0
-    if heat > _HEAT_LIMIT:
-        heat = int(_HEAT_LIMIT)
-    j[_HEAT] = heat
-
-    if j[_TRIPPED]:
-        mode = int(_FREE)
+        # ---- measure: counts to urad without losing a remainder, speed through a low-pass of 2^FILTER_SHIFT ticks
+        count = (inputs[_INPUT_COUNT + channel] ^ s) - s
+        steps = count - ((j[_COUNT] ^ s) - s)
+        j[_COUNT] = count
+        if j[_CONFIGURED] == 0:
+            continue
         result = 0
-    drift = position - ((j[_REFERENCE] ^ s) - s)
-    if drift < 0:
-        drift = 0 - drift
-    if mode == _REST or mode == _FREE:
-        # No torque: the setpoint stays on the measured position, so that nothing jumps when the joint is enabled.
-        j[_SETPOINT] = position
-        j[_SETPOINT_FRACTION] = 0
-        j[_SETPOINT_SPEED] = 0
-        j[_REMAINING] = 0
-        j[_INTEGRAL] = 0
-        j[_OUTPUT] = 0
-        j[_FLAGS] = 0
-        j[_STUCK] = 0
-        j[_RUNAWAY] = 0
+        top = j[_STEPS_MAX]
+        if steps > top or steps < 0 - top:
+            result = int(_ENCODER_JUMP)
+            j[_FAULT_VALUE] = steps
+            steps = 0
+        shift = j[_COUNT_SHIFT]
+        scaled = steps * ((j[_COUNT_SCALE] ^ s) - s) + j[_COUNT_REMAINDER]
+        moved = scaled >> shift
+        j[_COUNT_REMAINDER] = scaled - (moved << shift)
+        position = ((j[_POSITION] ^ s) - s) + moved
+        if position > _PLACE_MAX or position < 0 - _PLACE_MAX:
+            # No joint gets there, and a difference of two places must fit 32 bits.
+            position -= moved
+            result = int(_ENCODER_JUMP)
+            j[_FAULT_VALUE] = steps
+        j[_POSITION] = position
+        if moved > _MOVE_MAX:
+            moved = int(_MOVE_MAX)
+        if moved < 0 - _MOVE_MAX:
+            moved = 0 - _MOVE_MAX
+        before = (j[_SPEED] ^ s) - s
+        measured = before + (((moved << 8) - before) >> j[_FILTER_SHIFT])
+        j[_SPEED] = measured
+
+        # ---- current: its square against the continuous one is heat, which must not exceed what the motor stores
+        current = (inputs[_INPUT_CURRENT + channel] ^ s) - s
+        if current < 0:
+            current = 0 - current
+        if current > _CURRENT_LIMIT:
+            current = int(_CURRENT_LIMIT)
+        ratio = (current * j[_CURRENT_SCALE]) >> j[_CURRENT_SHIFT]
+        if ratio > _RATIO_MAX:
+            ratio = int(_RATIO_MAX)
+        heat = j[_HEAT] + ((ratio * ratio - _RATIO_ONE) >> 6)
+        if heat < 0:
+            heat = 0
+        if heat > _HEAT_LIMIT:
+            heat = int(_HEAT_LIMIT)
+        j[_HEAT] = heat
+
+        if switches & (_DRIVE_FAULT_SWITCH << channel):
+            result = int(_DRIVE)
+            j[_FAULT_VALUE] = 0
+        if j[_TRIPPED]:
+            mode = int(_FREE)
+            result = 0
+        drift = 0
+        if mode == _REST or mode == _WATCH:
+            drift = position - ((j[_REFERENCE] ^ s) - s)
+            if drift < 0:
+                drift = 0 - drift
+        if mode == _REST or mode == _FREE:
+            # No torque: the setpoint stays on the measured position, so that nothing jumps when the joint is enabled.
+            j[_SETPOINT] = position
+            j[_SETPOINT_FRACTION] = 0
+            j[_SETPOINT_SPEED] = 0
+            j[_REMAINING] = 0
+            j[_INTEGRAL] = 0
+            j[_OUTPUT] = 0
+            j[_FLAGS] = 0
+            j[_STUCK] = 0
+            j[_RUNAWAY] = 0
+            over = 0
+            if current > j[_CURRENT_OFF]:
+                over = j[_OVER] + 1
+            j[_OVER] = over
+            slip = j[_SLIP_MAX]
+            if mode == _FREE or slip == 0:
+                j[_REFERENCE] = position
+                j[_HOLD_OUTPUT] = (j[_BIAS] ^ s) - s
+            elif drift > slip and result == 0:
+                result = int(_MOVED_WHILE_OFF)
+                j[_FAULT_VALUE] = drift
+                j[_REFERENCE] = position
+            if over >= _OVER_TICKS and result == 0 and not j[_TRIPPED]:
+                result = int(_CURRENT_WHILE_OFF)
+                j[_FAULT_VALUE] = current
+                j[_OVER] = 0
+            j[_FAULT_CODE] = result >> 8
+            if result:
+                results = results | _JOINT_FAULT
+            continue
+
         over = 0
-        if current > j[_CURRENT_OFF]:
+        if current > j[_CURRENT_MAX]:
             over = j[_OVER] + 1
+            if over >= _OVER_TICKS and result == 0:
+                result = int(_OVERCURRENT)
+                j[_FAULT_VALUE] = current
         j[_OVER] = over
-        slip = j[_SLIP_MAX]
-        if mode == _FREE or slip == 0:
+        top = j[_OVERSPEED_MAX]
+        if (measured > top or measured < 0 - top) and result == 0:
+            result = int(_OVERSPEED)
+            j[_FAULT_VALUE] = measured
+        if mode != _WATCH:
             j[_REFERENCE] = position
-            j[_HOLD_OUTPUT] = (j[_BIAS] ^ s) - s
-        elif drift > slip and result == 0:
-            result = int(_MOVED_WHILE_OFF)
+        elif drift > j[_STANDSTILL_MAX] and result == 0:
+            result = int(_STANDSTILL)
             j[_FAULT_VALUE] = drift
-            j[_REFERENCE] = position
-        if over >= _OVER_TICKS and result == 0 and not j[_TRIPPED]:
-            result = int(_CURRENT_WHILE_OFF)
-            j[_FAULT_VALUE] = current
-            j[_OVER] = 0
-        return result
 
-    over = 0
-    if current > j[_CURRENT_MAX]:
-        over = j[_OVER] + 1
-        if over >= _OVER_TICKS and result == 0:
-            result = int(_OVERCURRENT)
-            j[_FAULT_VALUE] = current
-    j[_OVER] = over
-    top = j[_OVERSPEED_MAX]
-    if (measured > top or measured < 0 - top) and result == 0:
-        result = int(_OVERSPEED)
-        j[_FAULT_VALUE] = measured
-    if mode != _WATCH:
-        j[_REFERENCE] = position
-    elif drift > j[_STANDSTILL_MAX] and result == 0:
-        result = int(_STANDSTILL)
-        j[_FAULT_VALUE] = drift
+        # ---- setpoint
+        setpoint = (j[_SETPOINT] ^ s) - s
+        fraction = j[_SETPOINT_FRACTION]
+        speed = (j[_SETPOINT_SPEED] ^ s) - s
+        limit = j[_ACCELERATION]
+        low = (j[_POSITION_MIN] ^ s) - s
+        high = (j[_POSITION_MAX] ^ s) - s
+        remaining = j[_REMAINING]
+        flags = 0
+        change = 0
+        if mode != _FOLLOW:
+            if mode == _SLOW:
+                flags = int(_FLAG_SLOWING)
+            limit = j[_STOP_DECELERATION]
+            j[_REMAINING] = 0
+            change = 0 - speed
+        elif remaining > 0:
+            distance = ((j[_TARGET] ^ s) - s) - setpoint
+            if distance > _DISTANCE_MAX:
+                distance = int(_DISTANCE_MAX)
+            if distance < 0 - _DISTANCE_MAX:
+                distance = 0 - _DISTANCE_MAX
+            distance = (distance << 8) - fraction
+            if remaining == 1:
+                change = distance - speed
+            else:
+                excess = distance - remaining * speed
+                if excess > _Q8_MAX:
+                    excess = int(_Q8_MAX)
+                if excess < 0 - _Q8_MAX:
+                    excess = 0 - _Q8_MAX
+                end_speed = (j[_TARGET_SPEED] ^ s) - s
+                change = ((6 * excess) // (remaining + 1) - 2 * (end_speed - speed)) // remaining
+            j[_REMAINING] = remaining - 1
 
-    # ---- setpoint
-    setpoint = (j[_SETPOINT] ^ s) - s
-    fraction = j[_SETPOINT_FRACTION]
-    speed = (j[_SETPOINT_SPEED] ^ s) - s
-    limit = j[_ACCELERATION]
-    low = (j[_POSITION_MIN] ^ s) - s
-    high = (j[_POSITION_MAX] ^ s) - s
-    remaining = j[_REMAINING]
-    flags = 0
-    change = 0
-    if mode != _FOLLOW:
-        if mode == _SLOW:
-            flags = int(_FLAG_SLOWING)
-        limit = j[_STOP_DECELERATION]
-        j[_REMAINING] = 0
-        change = 0 - speed
-    elif remaining > 0:
-        distance = ((j[_TARGET] ^ s) - s) - setpoint
-        if distance > _DISTANCE_MAX:
-            distance = int(_DISTANCE_MAX)
-        if distance < 0 - _DISTANCE_MAX:
-            distance = 0 - _DISTANCE_MAX
-        distance = (distance << 8) - fraction
-        if remaining == 1:
-            change = distance - speed
-        else:
-            excess = distance - remaining * speed
-            if excess > _Q8_MAX:
-                excess = int(_Q8_MAX)
-            if excess < 0 - _Q8_MAX:
-                excess = 0 - _Q8_MAX
-            end_speed = (j[_TARGET_SPEED] ^ s) - s
-            change = ((6 * excess) // (remaining + 1) - 2 * (end_speed - speed)) // remaining
-        j[_REMAINING] = remaining - 1
+        if speed != 0 or change != 0:
+            # Near a limit only so much speed is allowed that the joint can still stop: v^2 / 2a, with v in Q2 so that
+            # its square fits, rounded up by one step of 8 urad.
+            quarter = speed >> 6
+            stopping = (quarter * quarter) // limit
+            if stopping > _STOPPING_MAX:
+                stopping = int(_STOPPING_MAX)
+            stopping = (stopping << 3) + 8
+            if (speed > 0 and high - setpoint <= stopping) or (speed < 0 and setpoint - low <= stopping):
+                if mode == _FOLLOW:
+                    flags = flags | _FLAG_POSITION_LIMITED
+                    change = 0 - speed
 
-    if speed != 0 or change != 0:
-        # Near a limit only so much speed is allowed that the joint can still stop: v^2 / 2a, with v in Q2 so that its
-        # square fits, rounded up by one step of 8 urad.
-        quarter = speed >> 6
-        stopping = (quarter * quarter) // limit
-        if stopping > _STOPPING_MAX:
-            stopping = int(_STOPPING_MAX)
-        stopping = (stopping << 3) + 8
-        if (speed > 0 and high - setpoint <= stopping) or (speed < 0 and setpoint - low <= stopping):
-            if mode == _FOLLOW:
+            if change > limit:
+                change = limit
+                flags = flags | _FLAG_ACCELERATION_LIMITED
+            if change < 0 - limit:
+                change = 0 - limit
+                flags = flags | _FLAG_ACCELERATION_LIMITED
+            speed += change
+            top = j[_SPEED_MAX]
+            if speed > top:
+                speed = top
+                flags = flags | _FLAG_SPEED_LIMITED
+            if speed < 0 - top:
+                speed = 0 - top
+                flags = flags | _FLAG_SPEED_LIMITED
+
+            fraction += speed
+            setpoint += fraction >> 8
+            fraction = fraction & 255
+            if setpoint >= high and speed > 0:
+                setpoint = high
+                fraction = 0
+                speed = 0
                 flags = flags | _FLAG_POSITION_LIMITED
-                change = 0 - speed
+            if setpoint < low and speed < 0:
+                setpoint = low
+                fraction = 0
+                speed = 0
+                flags = flags | _FLAG_POSITION_LIMITED
+            j[_SETPOINT] = setpoint
+            j[_SETPOINT_FRACTION] = fraction
+            j[_SETPOINT_SPEED] = speed
+            if speed != 0:
+                result = result | _JOINT_MOVING
 
-        if change > limit:
-            change = limit
-            flags = flags | _FLAG_ACCELERATION_LIMITED
-        if change < 0 - limit:
-            change = 0 - limit
-            flags = flags | _FLAG_ACCELERATION_LIMITED
-        speed += change
-        top = j[_SPEED_MAX]
-        if speed > top:
-            speed = top
-            flags = flags | _FLAG_SPEED_LIMITED
-        if speed < 0 - top:
-            speed = 0 - top
-            flags = flags | _FLAG_SPEED_LIMITED
-
-        fraction += speed
-        setpoint += fraction >> 8
-        fraction = fraction & 255
-        if setpoint >= high and speed > 0:
-            setpoint = high
-            fraction = 0
-            speed = 0
-            flags = flags | _FLAG_POSITION_LIMITED
-        if setpoint < low and speed < 0:
-            setpoint = low
-            fraction = 0
-            speed = 0
-            flags = flags | _FLAG_POSITION_LIMITED
-        j[_SETPOINT] = setpoint
-        j[_SETPOINT_FRACTION] = fraction
-        j[_SETPOINT_SPEED] = speed
-        if speed != 0:
-            result = result | _JOINT_MOVING
-
-    # ---- does the joint do what its drive asks of it? Compared with the output of the last tick
-    error = setpoint - position
-    away = error
-    if away < 0:
-        away = 0 - away
-    following = j[_FOLLOWING_MAX]
-    if away > following and result < 256:
-        result = result | _FOLLOWING_ERROR
-        j[_FAULT_VALUE] = away
-    last = (j[_OUTPUT] ^ s) - s
-    push = last
-    against = measured
-    if push < 0:
-        push = 0 - push
-        against = 0 - measured
-        before = 0 - before
-    stuck = 0
-    if push >= j[_STUCK_OUTPUT]:
-        runaway = j[_RUNAWAY]
-        if against + (j[_OVERSPEED_MAX] >> 5) < 0:
-            if against < before:
-                runaway += 1
-                if runaway >= _RUNAWAY_TICKS and result < 256:
-                    result = result | _WRONG_DIRECTION
-                    j[_FAULT_VALUE] = measured
+        # ---- does the joint do what its drive asks of it? Compared with the output of the last tick
+        error = setpoint - position
+        away = error
+        if away < 0:
+            away = 0 - away
+        following = j[_FOLLOWING_MAX]
+        if away > following and result < 256:
+            result = result | _FOLLOWING_ERROR
+            j[_FAULT_VALUE] = away
+        last = (j[_OUTPUT] ^ s) - s
+        push = last
+        against = measured
+        if push < 0:
+            push = 0 - push
+            against = 0 - measured
+            before = 0 - before
+        stuck = 0
+        if push >= j[_STUCK_OUTPUT]:
+            runaway = j[_RUNAWAY]
+            if against + (j[_OVERSPEED_MAX] >> 5) < 0:
+                if against < before:
+                    runaway += 1
+                    if runaway >= _RUNAWAY_TICKS and result < 256:
+                        result = result | _WRONG_DIRECTION
+                        j[_FAULT_VALUE] = measured
+            else:
+                runaway = 0
+            j[_RUNAWAY] = runaway
+            if steps == 0 and away > following >> 4:
+                stuck = j[_STUCK] + 1
+                if stuck >= j[_STUCK_MAX] and result < 256:
+                    result = result | _ENCODER_STUCK
+                    j[_FAULT_VALUE] = stuck
         else:
-            runaway = 0
-        j[_RUNAWAY] = runaway
-        if steps == 0 and away > following >> 4:
-            stuck = j[_STUCK] + 1
-            if stuck >= j[_STUCK_MAX] and result < 256:
-                result = result | _ENCODER_STUCK
-                j[_FAULT_VALUE] = stuck
-    else:
-        j[_RUNAWAY] = 0
-    j[_STUCK] = stuck
+            j[_RUNAWAY] = 0
+        j[_STUCK] = stuck
 
-    # ---- control: the derivative acts on the measured speed alone, so a step of the setpoint does not kick
-    if error > _OPERAND_MAX:
-        error = int(_OPERAND_MAX)
-    if error < 0 - _OPERAND_MAX:
-        error = 0 - _OPERAND_MAX
-    # Speeds enter in Q4: 8 rad/s at 1 kHz is the operand's limit.
-    measured >>= 4
-    if measured > _OPERAND_MAX:
-        measured = int(_OPERAND_MAX)
-    if measured < 0 - _OPERAND_MAX:
-        measured = 0 - _OPERAND_MAX
-    wanted = speed >> 4
-    if wanted > _OPERAND_MAX:
-        wanted = int(_OPERAND_MAX)
-    if wanted < 0 - _OPERAND_MAX:
-        wanted = 0 - _OPERAND_MAX
+        # ---- control: the derivative acts on the measured speed alone, so a step of the setpoint does not kick
+        if error > _OPERAND_MAX:
+            error = int(_OPERAND_MAX)
+        if error < 0 - _OPERAND_MAX:
+            error = 0 - _OPERAND_MAX
+        # Speeds enter in Q4: 8 rad/s at 1 kHz is the operand's limit.
+        measured >>= 4
+        if measured > _OPERAND_MAX:
+            measured = int(_OPERAND_MAX)
+        if measured < 0 - _OPERAND_MAX:
+            measured = 0 - _OPERAND_MAX
 
-    proportional = (error * j[_KP]) >> j[_KP_SHIFT]
-    if proportional > _TERM_MAX:
-        proportional = int(_TERM_MAX)
-    if proportional < 0 - _TERM_MAX:
-        proportional = 0 - _TERM_MAX
-    damping = (measured * j[_KD]) >> j[_KD_SHIFT]
-    if damping > _TERM_MAX:
-        damping = int(_TERM_MAX)
-    if damping < 0 - _TERM_MAX:
-        damping = 0 - _TERM_MAX
-    forward = (wanted * j[_KV]) >> j[_KV_SHIFT]
-    if forward > _TERM_MAX:
-        forward = int(_TERM_MAX)
-    if forward < 0 - _TERM_MAX:
-        forward = 0 - _TERM_MAX
+        proportional = (error * j[_KP]) >> j[_KP_SHIFT]
+        damping = (measured * j[_KD]) >> j[_KD_SHIFT]
+        forward = ((speed >> 4) * j[_KV]) >> j[_KV_SHIFT]
 
-    # A motor that has stored all the heat it may gets no more than it can bear for ever, until half of it is gone.
-    top = j[_OUTPUT_MAX]
-    hottest = j[_HEAT_MAX]
-    if heat > hottest or (heat > hottest >> 1 and j[_FLAGS] & _FLAG_CURRENT_LIMITED):
-        flags = flags | _FLAG_CURRENT_LIMITED
-        if top > j[_OUTPUT_CONTINUOUS]:
-            top = j[_OUTPUT_CONTINUOUS]
+        # A motor that has stored all the heat it may gets no more than it can bear for ever, until half of it is gone.
+        top = j[_OUTPUT_MAX]
+        hottest = j[_HEAT_MAX]
+        if heat > hottest or (heat > hottest >> 1 and j[_FLAGS] & _FLAG_CURRENT_LIMITED):
+            flags = flags | _FLAG_CURRENT_LIMITED
+            if top > j[_OUTPUT_CONTINUOUS]:
+                top = j[_OUTPUT_CONTINUOUS]
 
-    # The integral stands still while the output is at its limit and would be pushed further into it.
-    integral = (j[_INTEGRAL] ^ s) - s
-    base = proportional + forward - damping + ((j[_BIAS] ^ s) - s)
-    if mode == _BUILD:
-        # Behind the closed brake nothing is controlled: the output rises to what held the joint last.
-        base = (j[_HOLD_OUTPUT] ^ s) - s
-        integral = 0
-    output = base + (integral >> 8)
-    if mode != _BUILD and (output < top or error < 0) and (output > 0 - top or error > 0):
-        step = (error * j[_KI]) >> j[_KI_SHIFT]
-        if step > _TERM_MAX:
-            step = int(_TERM_MAX)
-        if step < 0 - _TERM_MAX:
-            step = 0 - _TERM_MAX
-        integral += step
-        ceiling = j[_INTEGRAL_MAX] << 8
-        if integral > ceiling:
-            integral = ceiling
-        if integral < 0 - ceiling:
-            integral = 0 - ceiling
-        j[_INTEGRAL] = integral
+        # The integral stands still while the output is at its limit and would be pushed further into it.
+        integral = (j[_INTEGRAL] ^ s) - s
+        base = proportional + forward - damping + ((j[_BIAS] ^ s) - s)
+        if mode == _BUILD:
+            # Behind the closed brake nothing is controlled: the output rises to what held the joint last.
+            base = (j[_HOLD_OUTPUT] ^ s) - s
+            integral = 0
         output = base + (integral >> 8)
-    if output > top:
-        output = top
-        flags = flags | _FLAG_OUTPUT_LIMITED
-    if output < 0 - top:
-        output = 0 - top
-        flags = flags | _FLAG_OUTPUT_LIMITED
-    slew = j[_SLEW]
-    if output > last + slew:
-        output = last + slew
-        flags = flags | _FLAG_SLEW_LIMITED
-    if output < last - slew:
-        output = last - slew
-        flags = flags | _FLAG_SLEW_LIMITED
-    if mode == _BUILD:
-        # The integral takes over where the building ends, so that nothing jumps.
-        integral = (output - ((j[_BIAS] ^ s) - s)) << 8
-        ceiling = j[_INTEGRAL_MAX] << 8
-        if integral > ceiling:
-            integral = ceiling
-        if integral < 0 - ceiling:
-            integral = 0 - ceiling
-        j[_INTEGRAL] = integral
-        if flags & _FLAG_SLEW_LIMITED:
-            result = result | _JOINT_NOT_BUILT
-    elif mode == _WATCH:
-        j[_HOLD_OUTPUT] = output
-    j[_OUTPUT] = output
-    j[_FLAGS] = flags
-    return result
+        if mode != _BUILD and (output < top or error < 0) and (output > 0 - top or error > 0):
+            step = (error * j[_KI]) >> j[_KI_SHIFT]
+            integral += step
+            ceiling = j[_INTEGRAL_MAX] << 8
+            if integral > ceiling:
+                integral = ceiling
+            if integral < 0 - ceiling:
+                integral = 0 - ceiling
+            j[_INTEGRAL] = integral
+            output = base + (integral >> 8)
+        if output > top:
+            output = top
+            flags = flags | _FLAG_OUTPUT_LIMITED
+        if output < 0 - top:
+            output = 0 - top
+            flags = flags | _FLAG_OUTPUT_LIMITED
+        slew = j[_SLEW]
+        if output > last + slew:
+            output = last + slew
+            flags = flags | _FLAG_SLEW_LIMITED
+        if output < last - slew:
+            output = last - slew
+            flags = flags | _FLAG_SLEW_LIMITED
+        if mode == _BUILD:
+            # The integral takes over where the building ends, so that nothing jumps.
+            integral = (output - ((j[_BIAS] ^ s) - s)) << 8
+            ceiling = j[_INTEGRAL_MAX] << 8
+            if integral > ceiling:
+                integral = ceiling
+            if integral < 0 - ceiling:
+                integral = 0 - ceiling
+            j[_INTEGRAL] = integral
+            if flags & _FLAG_SLEW_LIMITED:
+                result = result | _JOINT_NOT_BUILT
+        elif mode == _WATCH:
+            j[_HOLD_OUTPUT] = output
+        j[_OUTPUT] = output
+        j[_FLAGS] = flags
+        j[_FAULT_CODE] = result >> 8
+        if result > 255:
+            result = (result & 3) | _JOINT_FAULT
+        results = results | result
+    return results

@@ -31,7 +31,7 @@ STUCK = 18  # ticks in a row driven without a count
 RUNAWAY = 19  # ticks of speeding up against the drive
 REFERENCE = 20  # where the joint came to rest: what standstill is measured from
 HOLD_OUTPUT = 21  # Q15, what held the joint when its brake closed
-FAULT_VALUE = 22  # what the fault that the tick returned measured
+FAULT_VALUE = 22  # what the fault measured
 
 # ---- joint record: parameters
 POSITION_MIN = 23
@@ -74,7 +74,8 @@ BRAKE_OPEN = 59  # ticks
 BRAKE_CLOSE = 60  # ticks
 VELOCITY_MAX = 61  # urad/s, as configured
 CONFIGURED = 62
-JOINT_SIZE = 63
+FAULT_CODE = 63  # the fault that the latest tick found, 0 none
+JOINT_SIZE = 64
 
 # ---- board record
 STATE = 0
@@ -147,9 +148,10 @@ FOLLOW = 3  # the setpoint follows its plan
 SLOW = 4  # the setpoint slows down to standstill
 WATCH = 5  # as SLOW, at standstill, and must not move
 
-# ---- what a joint's tick returns: these, and a fault's code << 8
+# ---- what the joints' tick returns
 JOINT_MOVING = 1
 JOINT_NOT_BUILT = 2
+JOINT_FAULT = 4
 
 # ---- what a joint's hardware does
 TORQUE = 1

@@ -17,34 +17,59 @@ _REFUSED_VELOCITY_LIMIT = const(41)
 _REFUSED_STEP = const(42)
 
 
+_JOINT_BYTES = const(256)
+# Where the setpoints begin in a command message: position and velocity of each joint.
+_SETPOINTS = const(3)
+
+
 @micropython.viper
-def refusal(j: ptr32, position: int, velocity: int) -> int:
-    """Return 0 if the joint may be commanded to ``position`` (urad) at ``velocity`` (urad/s), else why not."""
+def refusal(joints: ptr32, message: ptr32, n: int) -> int:
+    """Return 0 if the ``n`` joints may go where the command ``message`` says, else why not | the channel << 8."""
     s = int(1) << 31
-    if position < (j[_POSITION_MIN] ^ s) - s or position > (j[_POSITION_MAX] ^ s) - s:
-        return _REFUSED_POSITION_LIMIT
-    top = j[_VELOCITY_MAX]
-    if velocity > top or velocity < 0 - top:
-        return _REFUSED_VELOCITY_LIMIT
-    step = position - ((j[_SETPOINT] ^ s) - s)
-    if step > j[_STEP_MAX] or step < 0 - j[_STEP_MAX]:
-        return _REFUSED_STEP
+    channel = 0
+    while channel < n:
+        j = ptr32(int(joints) + _JOINT_BYTES * channel)
+        position = (message[_SETPOINTS + 2 * channel] ^ s) - s
+        if position < (j[_POSITION_MIN] ^ s) - s or position > (j[_POSITION_MAX] ^ s) - s:
+            return _REFUSED_POSITION_LIMIT | (channel << 8)
+        velocity = (message[_SETPOINTS + 1 + 2 * channel] ^ s) - s
+        top = j[_VELOCITY_MAX]
+        if velocity > top or velocity < 0 - top:
+            return _REFUSED_VELOCITY_LIMIT | (channel << 8)
+        step = position - ((j[_SETPOINT] ^ s) - s)
+        top = j[_STEP_MAX]
+        if step > top or step < 0 - top:
+            return _REFUSED_STEP | (channel << 8)
+        channel += 1
     return 0
 
 
 @micropython.viper
-def engages(j: ptr32, position: int) -> int:
-    """Return 1 if ``position`` (urad) is where the joint is, so that an arm may begin to follow from there."""
+def apart(joints: ptr32, message: ptr32, n: int) -> int:
+    """Return the first channel whose joint is not where the command ``message`` says, -1 if all are.
+
+    An arm may begin to follow only from where it is.
+    """
     s = int(1) << 31
-    away = position - ((j[_POSITION] ^ s) - s)
-    if away > j[_ENGAGE_MAX] or away < 0 - j[_ENGAGE_MAX]:
-        return 0
-    return 1
+    channel = 0
+    while channel < n:
+        j = ptr32(int(joints) + _JOINT_BYTES * channel)
+        away = ((message[_SETPOINTS + 2 * channel] ^ s) - s) - ((j[_POSITION] ^ s) - s)
+        if away > j[_ENGAGE_MAX] or away < 0 - j[_ENGAGE_MAX]:
+            return channel
+        channel += 1
+    return 0 - 1
 
 
 @micropython.viper
-def post(j: ptr32, position: int, velocity: int, tick_hz: int):
-    """Put a checked command into the joint's mailbox, its speed turned into Q8 urad per tick without overflow."""
-    whole = velocity // tick_hz
-    j[_COMMAND] = position
-    j[_COMMAND_SPEED] = (whole << 8) + ((velocity - whole * tick_hz) << 8) // tick_hz
+def post(joints: ptr32, message: ptr32, n: int, tick_hz: int):
+    """Put a checked command into the joints' mailboxes, its speeds turned into Q8 urad per tick without overflow."""
+    s = int(1) << 31
+    channel = 0
+    while channel < n:
+        j = ptr32(int(joints) + _JOINT_BYTES * channel)
+        j[_COMMAND] = message[_SETPOINTS + 2 * channel]
+        velocity = (message[_SETPOINTS + 1 + 2 * channel] ^ s) - s
+        whole = velocity // tick_hz
+        j[_COMMAND_SPEED] = (whole << 8) + ((velocity - whole * tick_hz) << 8) // tick_hz
+        channel += 1

@@ -34,51 +34,62 @@ _Q8_MAX = const(268435456)
 _HORIZON_MAX = const(256)
 
 
+_JOINT_BYTES = const(256)
+
+
 @micropython.viper
-def plan(j: ptr32, period: int):
-    """Start towards the command in the mailbox, to be reached ``period`` ticks from now, or later if limits ask it."""
+def plan(joints: ptr32, n: int, period: int):
+    """Start the ``n`` joints towards the commands in their mailboxes, to be reached in ``period`` ticks.
+
+    Later if limits ask it.
+    """
     s = int(1) << 31
-    command = (j[_COMMAND] ^ s) - s
-    end_speed = (j[_COMMAND_SPEED] ^ s) - s
-    speed = (j[_SETPOINT_SPEED] ^ s) - s
-    top_speed = j[_SPEED_MAX]
-    top_acceleration = j[_ACCELERATION]
-    low = (j[_POSITION_MIN] ^ s) - s
-    high = (j[_POSITION_MAX] ^ s) - s
-    setpoint = (j[_SETPOINT] ^ s) - s
-    fraction = j[_SETPOINT_FRACTION]
-    horizon = period
-    while True:
-        target = command + ((end_speed * (horizon - period)) >> 8)
-        if target > high:
-            target = high
-        if target < low:
-            target = low
-        distance = target - setpoint
-        if distance > _DISTANCE_MAX:
-            distance = int(_DISTANCE_MAX)
-        if distance < 0 - _DISTANCE_MAX:
-            distance = 0 - _DISTANCE_MAX
-        excess = (distance << 8) - fraction - horizon * speed
-        if excess > _Q8_MAX:
-            excess = int(_Q8_MAX)
-        if excess < 0 - _Q8_MAX:
-            excess = 0 - _Q8_MAX
-        change = end_speed - speed
-        first = ((6 * excess) // (horizon + 1) - 2 * change) // horizon
-        last = 2 * change // horizon - first
-        middle = speed + excess // horizon + (excess // horizon >> 1) - (change >> 2)
-        if first < 0:
-            first = 0 - first
-        if last < 0:
-            last = 0 - last
-        if middle < 0:
-            middle = 0 - middle
-        if first <= top_acceleration and last <= top_acceleration and middle <= top_speed:
-            break
-        if (horizon << 1) > _HORIZON_MAX:
-            break
-        horizon <<= 1
-    j[_TARGET] = target
-    j[_TARGET_SPEED] = end_speed
-    j[_REMAINING] = horizon
+    channel = 0
+    while channel < n:
+        j = ptr32(int(joints) + _JOINT_BYTES * channel)
+        channel += 1
+        command = (j[_COMMAND] ^ s) - s
+        end_speed = (j[_COMMAND_SPEED] ^ s) - s
+        speed = (j[_SETPOINT_SPEED] ^ s) - s
+        top_speed = j[_SPEED_MAX]
+        top_acceleration = j[_ACCELERATION]
+        low = (j[_POSITION_MIN] ^ s) - s
+        high = (j[_POSITION_MAX] ^ s) - s
+        setpoint = (j[_SETPOINT] ^ s) - s
+        fraction = j[_SETPOINT_FRACTION]
+        horizon = period
+        while True:
+            target = command + ((end_speed * (horizon - period)) >> 8)
+            if target > high:
+                target = high
+            if target < low:
+                target = low
+            distance = target - setpoint
+            if distance > _DISTANCE_MAX:
+                distance = int(_DISTANCE_MAX)
+            if distance < 0 - _DISTANCE_MAX:
+                distance = 0 - _DISTANCE_MAX
+            excess = (distance << 8) - fraction - horizon * speed
+            if excess > _Q8_MAX:
+                excess = int(_Q8_MAX)
+            if excess < 0 - _Q8_MAX:
+                excess = 0 - _Q8_MAX
+            change = end_speed - speed
+            first = ((6 * excess) // (horizon + 1) - 2 * change) // horizon
+            last = 2 * change // horizon - first
+            share = excess // horizon
+            middle = speed + share + (share >> 1) - (change >> 2)
+            if first < 0:
+                first = 0 - first
+            if last < 0:
+                last = 0 - last
+            if middle < 0:
+                middle = 0 - middle
+            if first <= top_acceleration and last <= top_acceleration and middle <= top_speed:
+                break
+            if (horizon << 1) > _HORIZON_MAX:
+                break
+            horizon <<= 1
+        j[_TARGET] = target
+        j[_TARGET_SPEED] = end_speed
+        j[_REMAINING] = horizon

@@ -23,9 +23,17 @@ _FLAGS = const(12)
 _FEEDBACK = const(17)
 
 
+_JOINT_BYTES = const(256)
+_HEAD = const(10)
+
+
 @micropython.viper
-def report(b: ptr32, reply: ptr32):
-    """Fill the head of the feedback ``reply`` from the board record."""
+def report(b: ptr32, joints: ptr32, reply: ptr32, n: int) -> int:
+    """Fill the feedback ``reply`` from the records of board and ``n`` joints; return the number of its fields.
+
+    Of each joint: position, error, velocity in urad/s, output, flags.
+    """
+    s = int(1) << 31
     reply[0] = _FEEDBACK
     reply[1] = b[_LINK_SEQ]
     reply[2] = b[_OPERATOR_SEQ]
@@ -36,18 +44,19 @@ def report(b: ptr32, reply: ptr32):
     reply[7] = b[_OPERATOR_AGE]
     reply[8] = b[_LATE_TICKS]
     reply[9] = b[_REFUSED]
-
-
-@micropython.viper
-def report_joint(j: ptr32, b: ptr32, reply: ptr32, base: int):
-    """Fill one joint's part of ``reply`` at ``base``: position, error, velocity in urad/s, output, flags."""
-    s = int(1) << 31
-    position = (j[_POSITION] ^ s) - s
-    speed = (j[_SPEED] ^ s) - s
-    whole = speed >> 8
     hz = b[_TICK_HZ]
-    reply[base] = position
-    reply[base + 1] = ((j[_SETPOINT] ^ s) - s) - position
-    reply[base + 2] = whole * hz + (((speed - (whole << 8)) * hz) >> 8)
-    reply[base + 3] = (j[_OUTPUT] ^ s) - s
-    reply[base + 4] = j[_FLAGS]
+    base = int(_HEAD)
+    channel = 0
+    while channel < n:
+        j = ptr32(int(joints) + _JOINT_BYTES * channel)
+        position = (j[_POSITION] ^ s) - s
+        speed = (j[_SPEED] ^ s) - s
+        whole = speed >> 8
+        reply[base] = position
+        reply[base + 1] = ((j[_SETPOINT] ^ s) - s) - position
+        reply[base + 2] = whole * hz + (((speed - (whole << 8)) * hz) >> 8)
+        reply[base + 3] = j[_OUTPUT]
+        reply[base + 4] = j[_FLAGS]
+        base += 5
+        channel += 1
+    return base

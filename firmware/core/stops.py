@@ -56,6 +56,16 @@ _SLOW = const(4)
 _WATCH = const(5)
 _TORQUE = const(1)
 _BRAKE_IS_OPEN = const(2)
+_OUTPUT = const(11)
+_FLAGS = const(12)
+_TRIPPED = const(15)
+_DRIVE_SIGN = const(43)
+_FLAG_BRAKE_CLOSED = const(1)
+_FLAG_DRIVE_ON = const(2)
+_JOINT_BYTES = const(256)
+_OUT_OUTPUT = const(0)
+_OUT_DRIVES = const(8)
+_OUT_BRAKES_OPEN = const(9)
 _REACT_PAUSE = const(1)
 _REACT_RAMP = const(2)
 _REACT_TRIP = const(3)
@@ -183,13 +193,49 @@ def react(b: ptr32, reactions: ptr32, code: int, channel: int, value: int) -> in
 
 
 @micropython.viper
-def hardware(b: ptr32, tripped: int) -> int:
-    """Return what a joint's drive and brake do now: TORQUE, BRAKE_IS_OPEN, both or none."""
+def hardware(b: ptr32) -> int:
+    """Return what drives and brakes do now: TORQUE, BRAKE_IS_OPEN, both or none. A tripped joint has no torque."""
     phase = b[_PHASE]
     if phase == _RELEASED:
         return _BRAKE_IS_OPEN
-    if phase == _OFF or tripped:
+    if phase == _OFF:
         return 0
     if phase == _BUILDING or phase == _CLOSING:
         return _TORQUE
     return _TORQUE | _BRAKE_IS_OPEN
+
+
+@micropython.viper
+def actuate(joints: ptr32, outputs: ptr32, n: int, state: int):
+    """Bring ``state``, as ``hardware`` told it, to the port's ``outputs`` and to the flags of the ``n`` joints."""
+    s = int(1) << 31
+    drives = 0
+    brakes_open = 0
+    channel = 0
+    while channel < n:
+        j = ptr32(int(joints) + _JOINT_BYTES * channel)
+        mine = state
+        if j[_TRIPPED]:
+            if state == 0:
+                j[_TRIPPED] = 0
+            elif state & _TORQUE:
+                mine = 0
+        flags = j[_FLAGS]
+        if mine & _TORQUE:
+            output = (j[_OUTPUT] ^ s) - s
+            if j[_DRIVE_SIGN] != 1:
+                output = 0 - output
+            outputs[_OUT_OUTPUT + channel] = output
+            drives = drives | (1 << channel)
+            flags = flags | _FLAG_DRIVE_ON
+        else:
+            outputs[_OUT_OUTPUT + channel] = 0
+            j[_OUTPUT] = 0
+        if mine & _BRAKE_IS_OPEN:
+            brakes_open = brakes_open | (1 << channel)
+        else:
+            flags = flags | _FLAG_BRAKE_CLOSED
+        j[_FLAGS] = flags
+        channel += 1
+    outputs[_OUT_DRIVES] = drives
+    outputs[_OUT_BRAKES_OPEN] = brakes_open

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 
 from core import layout as L
-from core.joint import tick_joint
+from core.joint import tick_joints
 from ports import COUNT, CURRENT, INPUTS_SIZE
 
 # A joint that no check stops, no limit holds and no gain moves, until a test says otherwise.
@@ -46,8 +46,8 @@ def joint_with(**fields: int) -> array[int]:
 
 
 def tick(joint: array[int], mode: int, count: int | None = None, current_ma: int = 0) -> int:
-    """Tick the joint on channel 2 with its encoder at ``count`` (where it was, if None); return the tick's result."""
-    inputs = array("i", [-7] * INPUTS_SIZE)
-    inputs[COUNT + 2] = joint[L.COUNT] if count is None else count
-    inputs[CURRENT + 2] = current_ma
-    return tick_joint(joint, inputs, 2, mode)
+    """Tick the joint with its encoder at ``count`` (where it was, if None); return the tick's result."""
+    inputs = array("i", [0] * INPUTS_SIZE)
+    inputs[COUNT] = joint[L.COUNT] if count is None else count
+    inputs[CURRENT] = current_ma
+    return tick_joints(joint, inputs, 1, mode)

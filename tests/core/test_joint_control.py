@@ -10,7 +10,7 @@ EXTREME = st.integers(-(2**30) + 1, 2**30 - 1)
 # What the tick's own clamps leave: the measured speed in Q8, and the setpoint's.
 MEASURED_SPEED = st.integers(-(32767 << 8), 32767 << 8)
 SPEED = st.integers(-(2**21), 2**21)
-GAIN = st.tuples(st.integers(0, 8191), st.integers(0, 24))
+GAIN = st.tuples(st.integers(0, 8191), st.integers(2, 24))
 
 
 @given(EXTREME, MEASURED_SPEED, SPEED, GAIN, GAIN, GAIN, GAIN, st.integers(1, 32767), st.integers(0, 32767))

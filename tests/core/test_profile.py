@@ -29,7 +29,7 @@ def joint_at(position: int, speed: int = 0) -> array[int]:
 def follow(joint: array[int], position: int, speed: int, period: int, ticks: int) -> None:
     """Command ``position`` (urad) and ``speed`` (Q8), then let ``ticks`` pass, checking every limit in each."""
     joint[L.COMMAND], joint[L.COMMAND_SPEED] = position, speed
-    plan(joint, period)
+    plan(joint, 1, period)
     for _ in range(ticks):
         tick(joint, L.FOLLOW)
 

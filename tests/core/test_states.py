@@ -126,7 +126,8 @@ class Machine:
             resumed = before == L.PAUSED and now.request == L.REQUEST_RESUME
             if resumed or (self.way_back == CLEARED and now.request == L.REQUEST_ENABLE):
                 self.way_back = ENABLED_AGAIN
-        return mode, hardware.__wrapped__(board, self.tripped)
+        out = hardware.__wrapped__(board)
+        return mode, 0 if self.tripped and out & L.TORQUE else out
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,17 @@ import micropython
 
 from core import layout as L
 from core.faults import REACTIONS
-from core.joint import tick_joint
-from core.limits import engages, post, refusal
+from core.joint import tick_joints
+from core.limits import apart, post, refusal
 from core.profile import plan
-from core.report import report, report_joint
-from core.stops import hardware, react, step
+from core.report import report
+from core.stops import actuate, hardware, react, step
 from core.watch import watch
-from ports import COUNT, CURRENT, INPUTS_SIZE, SUPPLY_MV, SWITCHES
+from ports import COUNT, CURRENT, DRIVE_FAULT, INPUTS_SIZE, OUTPUTS_SIZE, SUPPLY_MV, SWITCHES
+
+JOINTS = 2
+# The largest place that a joint may have.
+PLACE = 1073741823
 
 _state = 12345
 
@@ -41,9 +45,10 @@ def extreme(low, high):
     return draw(low, high)
 
 
-def joint():
-    """Return a joint record with parameters that a configuration may give it."""
-    j = array("i", [0] * L.JOINT_SIZE)
+def configured(j):
+    """Fill a joint's record with parameters that a configuration may give it, and with any state."""
+    for k in range(L.JOINT_SIZE):
+        j[k] = 0
     j[L.CONFIGURED] = 1 if draw(0, 20) else 0
     j[L.POSITION_MIN], j[L.POSITION_MAX] = -extreme(1, 1073741823), extreme(1, 1073741823)
     j[L.SPEED_MAX] = extreme(1, 2097151)
@@ -52,7 +57,8 @@ def joint():
     j[L.STEP_MAX], j[L.FOLLOWING_MAX], j[L.ENGAGE_MAX] = (extreme(1, 1000000) for _ in range(3))
     j[L.COUNT_SCALE], j[L.COUNT_SHIFT] = extreme(-65535, 65535), extreme(0, 16)
     for field in (L.KP, L.KI, L.KD, L.KV):
-        j[field], j[field + 1] = extreme(0, 8191), extreme(0, 24)
+        # At two bits of shift or more no gain makes a term that a board refuses.
+        j[field], j[field + 1] = extreme(0, 8191), extreme(2, 24)
     j[L.INTEGRAL_MAX], j[L.OUTPUT_MAX], j[L.FILTER_SHIFT] = extreme(0, 32767), extreme(1, 32767), extreme(0, 6)
     j[L.DRIVE_SIGN] = 1 if draw(0, 1) else -1
     j[L.BIAS], j[L.SLEW] = extreme(-32767, 32767), extreme(1, 32767)
@@ -63,7 +69,11 @@ def joint():
     j[L.STANDSTILL_MAX], j[L.SLIP_MAX] = extreme(1, 1000000), extreme(0, 1000000)
     j[L.OVERSPEED_MAX], j[L.STUCK_MAX] = extreme(1, 8388480), extreme(1, 40)
     j[L.HOLD_OUTPUT] = j[L.BIAS]
-    return j
+    j[L.COUNT] = extreme(-PLACE, PLACE)
+    # Anything may follow a configuration, not only what a board at rest would do.
+    for field in (L.SETPOINT, L.POSITION, L.TARGET, L.REFERENCE):
+        j[field] = extreme(-PLACE, PLACE)
+    j[L.SETPOINT_SPEED], j[L.INTEGRAL] = extreme(-2097151, 2097151), extreme(-8388352, 8388352)
 
 
 @micropython.viper
@@ -84,29 +94,31 @@ def main(count):
     b[L.COMMAND_PERIOD], b[L.OPERATOR_TIMEOUT], b[L.LINK_TIMEOUT], b[L.HOLD] = 5, 30, 20, 40
     b[L.SETTLE], b[L.BUILD_MAX], b[L.OPEN_TIME], b[L.CLOSE_TIME] = 3, 9, 5, 5
     b[L.SUPPLY_MIN], b[L.SUPPLY_MAX], b[L.LATE_MAX] = 18000, 30000, 500
-    reply = array("i", [0] * 16)
+    reply = array("i", [0] * 24)
     inputs = array("i", [0] * INPUTS_SIZE)
-    j = joint()
+    outputs = array("i", [0] * OUTPUTS_SIZE)
+    command = array("i", [0] * (3 + 2 * JOINTS))
+    records = array("i", [0] * (JOINTS * L.JOINT_SIZE))
+    joints = [memoryview(records)[L.JOINT_SIZE * k : L.JOINT_SIZE * (k + 1)] for k in range(JOINTS)]
     for n in range(count):
         if n % 40 == 0:
-            j = joint()
-            j[L.COUNT] = extreme(-1073741823, 1073741823)
-            # Anything may follow a configuration, not only what a board at rest would do.
-            for field in (L.SETPOINT, L.POSITION, L.TARGET, L.REFERENCE):
-                j[field] = extreme(-1073741823, 1073741823)
-            j[L.SETPOINT_SPEED], j[L.INTEGRAL] = extreme(-2097151, 2097151), extreme(-8388352, 8388352)
-        step_by = draw(-20, 20) if draw(0, 30) else extreme(-60000, 60000)
-        inputs[COUNT] = max(-1073741823, min(1073741823, j[L.COUNT] + step_by))
-        inputs[CURRENT] = extreme(-70000, 70000)
+            for j in joints:
+                configured(j)
         inputs[SUPPLY_MV] = draw(17990, 30010)
         inputs[SWITCHES] = 0 if draw(0, 30) else draw(0, 3)
-        position, velocity = extreme(-1073741823, 1073741823), extreme(-30000000, 30000000)
-        if draw(0, 2):
-            position = max(-1073741823, min(1073741823, j[L.SETPOINT] + draw(-60000, 60000)))
-        why = refusal(j, position, velocity) + engages(j, position)
+        if draw(0, 99) == 0:
+            inputs[SWITCHES] |= DRIVE_FAULT << draw(0, JOINTS - 1)
+        for k, j in enumerate(joints):
+            step_by = draw(-20, 20) if draw(0, 30) else extreme(-60000, 60000)
+            inputs[COUNT + k] = max(-PLACE, min(PLACE, j[L.COUNT] + step_by))
+            inputs[CURRENT + k] = extreme(-70000, 70000)
+            command[3 + 2 * k], command[4 + 2 * k] = extreme(-PLACE, PLACE), extreme(-8000000, 8000000)
+            if draw(0, 2):
+                command[3 + 2 * k] = max(-PLACE, min(PLACE, j[L.SETPOINT] + draw(-60000, 60000)))
+        why = refusal(records, command, JOINTS) + apart(records, command, JOINTS)
         if draw(0, 4) == 0:
-            post(j, position, max(-8000000, min(8000000, velocity)), 1000)
-            plan(j, draw(1, 14))
+            post(records, command, JOINTS, 1000)
+            plan(records, JOINTS, draw(1, 14))
         if draw(0, 9) == 0:
             b[L.REQUEST] = draw(0, 5)
         if draw(0, 9) == 0:
@@ -116,21 +128,22 @@ def main(count):
         if fault:
             react(b, REACTIONS, fault, -1, b[L.WATCH_VALUE])
         mode = step(b) if draw(0, 9) else draw(L.REST, L.WATCH)
-        result = tick_joint(j, inputs, 0, mode)
-        b[L.MOVING], b[L.NOT_BUILT] = result & 1, result & 2
-        if result > 255:
-            j[L.TRIPPED] = react(b, REACTIONS, result >> 8, 0, j[L.FAULT_VALUE])
-        if draw(0, 5) == 0:
-            j[L.TRIPPED] = 0
-        out = hardware(b, j[L.TRIPPED])
-        report(b, reply)
-        report_joint(j, b, reply, 10)
+        result = tick_joints(records, inputs, JOINTS, mode)
+        b[L.MOVING], b[L.NOT_BUILT] = result & L.JOINT_MOVING, result & L.JOINT_NOT_BUILT
+        for k, j in enumerate(joints):
+            if j[L.FAULT_CODE]:
+                j[L.TRIPPED] = react(b, REACTIONS, j[L.FAULT_CODE], k, j[L.FAULT_VALUE])
+            if draw(0, 5) == 0:
+                j[L.TRIPPED] = 0
+        out = hardware(b)
+        actuate(records, outputs, JOINTS, out)
+        size = report(b, records, reply, JOINTS)
         checksum = 17
-        for values in (array("i", (why, mode, result, out)), j, b, reply):
+        for values in (array("i", (why, mode, result, out, size)), records, b, outputs, reply):
             checksum = mix(checksum, values, len(values))
         print(n, checksum)
         if n % 500 == 0:
-            print(list(j), list(b), list(reply))
+            print(list(records), list(b), list(reply))
 
 
 main(int(sys.argv[1]) if len(sys.argv) > 1 else 12000)

@@ -8,8 +8,7 @@ so does every sum, difference, product and left shift of what was loaded: on a 3
 import builtins
 import functools
 import inspect
-from array import array
-from typing import Any
+from typing import Any, ClassVar
 
 
 class Word(int):
@@ -53,10 +52,24 @@ def _within(value: int) -> Word:
 
 
 class Ptr32:
-    """A pointer to 32-bit words, as viper has it."""
+    """A pointer to 32-bit words, as viper has it; ``int(pointer)`` is its address."""
 
-    def __init__(self, words: "array[int]") -> None:
-        self.words = words
+    # Each array that is pointed to gets an address range of its own.
+    _arrays: ClassVar[list[Any]] = []
+    _SPAN = 1 << 20
+
+    def __init__(self, words: Any) -> None:
+        if isinstance(words, int):
+            number, offset = divmod(words, self._SPAN)
+            if offset % 4:
+                raise ValueError("words are read at multiples of four bytes")
+            self.words = memoryview(self._arrays[number])[offset // 4 :]
+        else:
+            self.words = words
+
+    def __int__(self) -> int:
+        self._arrays[:] = [*self._arrays[-63:], self.words]
+        return (len(self._arrays) - 1) * self._SPAN
 
     def __getitem__(self, index: int) -> Word:
         return Word(self.words[index] & 0xFFFFFFFF)

@@ -6,8 +6,9 @@ from array import array
 from plain import FloatJoint, plain_decode
 
 from core import layout as L
-from core.joint import tick_joint
+from core.joint import tick_joints
 from core.profile import plan
+from ports import COUNT, INPUTS_SIZE
 from wire import cbor, frames
 from wire import messages as M
 
@@ -28,12 +29,18 @@ def _median(function):
 # ---- the joint tick ------------------------------------------------------------------------
 
 joint = array("i", [0] * L.JOINT_SIZE)
+joint[L.CONFIGURED] = 1
 joint[L.POSITION_MIN], joint[L.POSITION_MAX] = -1600000, 1600000
 joint[L.SPEED_MAX], joint[L.ACCELERATION], joint[L.STOP_DECELERATION] = 3000 << 8, 40 << 8, 20 << 8
 joint[L.FOLLOWING_MAX], joint[L.COUNT_SCALE], joint[L.COUNT_SHIFT] = 100000, 32768, 12
 for _field in (L.KP, L.KI, L.KD, L.KV):
     joint[_field], joint[_field + 1] = 4000, 12
 joint[L.INTEGRAL_MAX], joint[L.OUTPUT_MAX], joint[L.FILTER_SHIFT], joint[L.DRIVE_SIGN] = 10000, 32767, 2, 1
+joint[L.SLEW], joint[L.STEPS_MAX], joint[L.OVERSPEED_MAX] = 6554, 1127, 4000 << 8
+joint[L.CURRENT_MAX], joint[L.CURRENT_SCALE], joint[L.CURRENT_SHIFT], joint[L.HEAT_MAX] = 1400, 6991, 14, 9102222
+joint[L.OUTPUT_CONTINUOUS], joint[L.STUCK_OUTPUT], joint[L.STUCK_MAX] = 1475, 32767, 15
+joint[L.STANDSTILL_MAX], joint[L.SLIP_MAX] = 10000, 10000
+inputs = array("i", [0] * INPUTS_SIZE)
 float_joint = FloatJoint()
 joint[L.COMMAND], joint[L.COMMAND_SPEED] = 512, 256
 _FOLLOW = L.FOLLOW
@@ -44,8 +51,9 @@ def viper_tick(repeats):
     j = joint
     for k in range(repeats):
         if k % 5 == 0:
-            plan(j, 5)
-        tick_joint(j, k & 63, _FOLLOW)
+            plan(j, 1, 5)
+        inputs[COUNT] = k & 63
+        tick_joints(j, inputs, 1, _FOLLOW)
 
 
 def float_tick(repeats):

@@ -173,15 +173,13 @@ def count_cycles(configuration):
 
 def count_parts(configuration):
     """Count the parts of the same cycles, and the same work in plain Python."""
-    joint_tick = Tally("joint_tick", JOINTS * WARM_UP)
-    executive.tick_joint = counted(executive.tick_joint, joint_tick.add)
+    joint_tick = Tally("joint_tick", WARM_UP)
+    executive.tick_joints = counted(executive.tick_joints, lambda count: joint_tick.add(count // JOINTS))
     parts = [
-        Part("command_decode", (frames, "unframe"), (cbor, "decode"), (M, "fault_in")),
+        Part("command_decode", (executive, "unframe"), (executive, "decode"), (executive, "fault_in")),
         Part("command_check_and_plan", (executive, "refusal"), (executive, "post"), (executive, "plan")),
-        Part("safety", (executive, "watch"), (executive, "step"), (executive, "hardware")),
-        Part(
-            "feedback_encode", (executive, "report"), (executive, "report_joint"), (cbor, "encode"), (frames, "frame")
-        ),
+        Part("safety", *((executive, name) for name in ("watch", "step", "hardware", "actuate"))),
+        Part("feedback_encode", (executive, "report"), (executive, "encode"), (executive, "frame")),
     ]
 
     def end_cycle(count):

@@ -2,7 +2,7 @@
 
 
 class FloatJoint:
-    """The joint tick in plain float Python: the same measuring, profile, limits and controller, in SI units."""
+    """The joint tick in plain float Python: the same measuring, checks, profile, limits and controller, in SI units."""
 
     dt = 0.001
 
@@ -19,6 +19,14 @@ class FloatJoint:
         self.output = 0.0
         self.limited = 0
         self.command = 0.000512
+        self.steps_max, self.overspeed, self.standstill_max = 1127, 4.0, 0.01
+        self.current_max, self.current_continuous, self.heat, self.heat_max = 1.4, 0.6, 0.0, 8.9
+        self.output_continuous, self.hot = 0.045, False
+        self.stuck_output, self.stuck_max, self.slew, self.bias = 1.0, 15, 0.2, 0.0
+        self.over = self.stuck = self.runaway = 0
+        self.reference = 0.0
+        self.tripped = False
+        self.fault = 0
 
     def plan(self, position, speed, period):
         """Find the shortest horizon whose cubic stays inside the limits."""
@@ -38,12 +46,35 @@ class FloatJoint:
             horizon *= 2
         self.target, self.target_speed, self.remaining = target, speed, horizon
 
-    def tick(self, count):
-        """Measure, advance the setpoint, control."""
-        moved = (count - self.count) * self.scale
+    def tick(self, count, current=0.1, drive_fault=False, watching=False):
+        """Measure, check, advance the setpoint, control; return the number of a fault, 0 if there is none."""
+        steps = count - self.count
         self.count = count
+        self.fault = 0
+        if steps > self.steps_max or steps < -self.steps_max:
+            self.fault = 6
+            steps = 0
+        moved = steps * self.scale
         self.position += moved
+        before = self.speed
         self.speed += (moved / self.dt - self.speed) / 4
+
+        current = abs(current)
+        ratio = current / self.current_continuous
+        self.heat = max(0.0, self.heat + (ratio * ratio - 1) * self.dt)
+        if drive_fault:
+            self.fault = 11
+        if self.tripped:
+            return 0
+        self.over = self.over + 1 if current > self.current_max else 0
+        if self.over >= 3 and not self.fault:
+            self.fault = 10
+        if abs(self.speed) > self.overspeed and not self.fault:
+            self.fault = 9
+        if not watching:
+            self.reference = self.position
+        elif abs(self.position - self.reference) > self.standstill_max and not self.fault:
+            self.fault = 5
 
         change = 0.0
         self.limited = 0
@@ -72,15 +103,38 @@ class FloatJoint:
             self.setpoint_speed = 0.0
 
         error = self.setpoint - self.position
-        output = self.kp * error + self.kv * self.setpoint_speed - self.kd * self.speed + self.integral
-        if (output < self.output_max or error < 0) and (output > -self.output_max or error > 0):
+        if abs(error) > self.following_max and not self.fault:
+            self.fault = 2
+        against = self.speed if self.output >= 0 else -self.speed
+        if abs(self.output) >= self.stuck_output:
+            if against < -self.overspeed / 32:
+                self.runaway += 1 if against < (before if self.output >= 0 else -before) else 0
+                if self.runaway >= 8 and not self.fault:
+                    self.fault = 8
+            else:
+                self.runaway = 0
+            self.stuck = self.stuck + 1 if steps == 0 and abs(error) > self.following_max / 16 else 0
+            if self.stuck >= self.stuck_max and not self.fault:
+                self.fault = 7
+        else:
+            self.runaway = self.stuck = 0
+        top = self.output_max
+        self.hot = self.heat > self.heat_max or (self.hot and self.heat > self.heat_max / 2)
+        if self.hot:
+            top = min(top, self.output_continuous)
+            self.limited |= 128
+        output = self.kp * error + self.kv * self.setpoint_speed - self.kd * self.speed + self.bias + self.integral
+        if (output < top or error < 0) and (output > -top or error > 0):
             integral = self.integral + self.ki * error * self.dt
             self.integral = min(max(integral, -self.integral_max), self.integral_max)
-        if output > self.output_max or output < -self.output_max:
-            output = min(max(output, -self.output_max), self.output_max)
+        if output > top or output < -top:
+            output = min(max(output, -top), top)
             self.limited |= 4
+        if output > self.output + self.slew or output < self.output - self.slew:
+            output = min(max(output, self.output - self.slew), self.output + self.slew)
+            self.limited |= 256
         self.output = output
-        return abs(error) > self.following_max
+        return self.fault
 
 
 def plain_decode(block):

@@ -25,6 +25,8 @@ from round_trip import bridge, echoes, host_and_boards_apart
 from bedside.errors import SurgeonError
 from bedside.places import BOARDS, FIRMWARE
 from bedside.sim.board import interpreter
+from cortex_m3 import board as cortex_m3
+from cortex_m3 import counts
 
 HERE = Path(__file__).parent
 OUTPUT = Path("build/bench")
@@ -159,9 +161,30 @@ def main() -> None:
         faster(f"{whole_way}, p50", half["console"], "belay task call", half["belay"], "us", 3),
     ]
     show(figures)
+    instructions = counted()
     OUTPUT.mkdir(parents=True, exist_ok=True)
     result = {"figures": [asdict(figure) for figure in figures], "p50_us": half, "p99_us": tail, "ns": ns}
+    result["instructions"] = instructions
     (OUTPUT / "results.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+def counted() -> dict[str, tuple[int, int]]:
+    """Print and return the instructions (mean, largest) of the firmware's parts on the emulated Cortex-M3."""
+    console = Console(width=None if Console().is_terminal else 140)
+    missing = cortex_m3.available()
+    if missing:
+        console.print(f"no instruction counts: {missing}")
+        return {}
+    found, most = counts.counts(), counts.budgets()
+    table = Table(title="instructions on the emulated Cortex-M3, the same in every run", title_justify="left")
+    for column in ("what", "mean", "largest", "budget"):
+        table.add_column(column, justify="left" if column == "what" else "right")
+    for name, (mean, largest) in found.items():
+        table.add_row(name, f"{mean:,}", f"{largest:,}", f"{most[name]:,}" if name in most else "")
+    console.print(table)
+    fewer = found["joint_tick_plain_float"][0] / found["joint_tick"][0]
+    console.print(f"joint tick: {fewer:.1f}x fewer than plain float Python with the same checks (held to >= 25x)")
+    return found
 
 
 def show(figures: list[Figure]) -> None:

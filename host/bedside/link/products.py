@@ -20,6 +20,8 @@ _HEAT_LIMIT = 2**30 - 1
 _MOVE_MAX = 32767
 _HORIZON_MAX = 256
 _COUNT_MAX = 2**30
+# Where a message's gains stand, each followed by its shift.
+_GAINS = range(12, 20, 2)
 
 
 def products(message: list[int], tick_hz: int) -> dict[str, int]:
@@ -46,6 +48,7 @@ def products(message: list[int], tick_hz: int) -> dict[str, int]:
         "error * ki": _OPERAND_MAX * ki,
         "speed * kd": _OPERAND_MAX * kd,
         "speed * velocity_forward": _OPERAND_MAX * kv,
+        "a term of the controller, eight times": max(_OPERAND_MAX * message[k] >> message[k + 1] for k in _GAINS) << 3,
         "integral": (integral_max << 8) + _TERM_MAX,
         "sum of the terms": 3 * _TERM_MAX + 2 * 32767,
         "output + slew": 32767 + slew,
