@@ -1,16 +1,20 @@
-# make demo · make test · make bench · make lint: each installs what it needs into .venv first.
+# make demo · make test · make fuzz · make bench · make lint: each installs what it needs into .venv first.
 
 PYTHON ?= python3
 BIN := .venv/bin
 RECORDING ?=
 
-.PHONY: demo test bench lint lock clean
+.PHONY: demo test fuzz bench lint lock clean
 
 demo: .venv/installed
 	$(BIN)/bedside demo $(if $(RECORDING),--recording $(RECORDING))
 
 test: .venv/installed
 	$(BIN)/pytest
+
+# Ten million frames, in fifty rounds.
+fuzz: .venv/installed
+	FUZZ_ROUNDS=50 $(BIN)/pytest -v tests/wire/test_fuzz.py
 
 bench: .venv/installed .venv/installed-bench
 	PYTHONPATH=tools $(BIN)/python tools/bench/run.py

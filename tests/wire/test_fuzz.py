@@ -1,18 +1,22 @@
 from __future__ import annotations
 
 import binascii
+import os
 import random
 import struct
 from collections.abc import Callable
 from pathlib import Path
 
 import cbor2
+import pytest
 from cobs import cobs
 
 from oracle import Message, bounds, messages
 from wire import frames
 
 FRAMES = 200_000
+# `make fuzz` runs many.
+ROUNDS = int(os.environ.get("FUZZ_ROUNDS", "1"))
 SEED = 20_261_122
 SHAPES = messages("to-board")
 
@@ -84,8 +88,11 @@ def oracle(block: bytes) -> list[int] | None:
     return items if any(shape.fits(items) for shape in SHAPES.values()) else None
 
 
-def test_the_board_accepts_what_the_oracle_accepts_and_nothing_else(run_micropython: Callable[..., bytes]) -> None:
-    made = blocks(random.Random(SEED))
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_the_board_accepts_what_the_oracle_accepts_and_nothing_else(
+    run_micropython: Callable[..., bytes], number: int
+) -> None:
+    made = blocks(random.Random(SEED + number))
     data = b"".join(bytes([len(block)]) + block for block in made)
     answers = run_micropython(Path(__file__).parent / "decode_all.py", data=data)
     words = iter(struct.unpack(f"<{len(answers) // 4}i", answers))
@@ -96,4 +103,6 @@ def test_the_board_accepts_what_the_oracle_accepts_and_nothing_else(run_micropyt
         expected = oracle(block)
         assert items == expected, block.hex()
         accepted += expected is not None
+    assert next(words) == 0, "a drive or a brake was switched on"
+    assert next(words) < 2000, "the heap has grown"
     assert FRAMES * 0.2 < accepted < FRAMES * 0.6, "the mix of good and bad frames is off"
