@@ -22,6 +22,7 @@ INPUTS_SIZE = 24
 # Bits of SWITCHES; a drive that reports a fault sets DRIVE_FAULT << channel.
 E_STOP = 1
 BRAKE_RELEASE = 2
+MAINTENANCE_STRAP = 4  # asked for at boot only
 DRIVE_FAULT = 256
 
 # Indices into Port.outputs.

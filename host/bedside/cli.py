@@ -104,7 +104,8 @@ def _bridge(arguments: argparse.Namespace) -> None:
     cell = load_cell(arguments.cell)
     server = Server(parse_address(cell.arm.listen), [parse_address(text) for text in arguments.copy_to])
     with contextlib.closing(server):
-        links = connect(cell)
+        restarts: list[str] = []
+        links = connect(cell, restarts.append)
         try:
             configure(cell, links, cell.arm.command_hz)
             status = StatusFeed([joint.name for joint in cell.joint], [joint.unit for joint in cell.joint])
@@ -112,6 +113,9 @@ def _bridge(arguments: argparse.Namespace) -> None:
                 status.tell(
                     f"{cell.arm.name}: {len(links)} boards, listening on {server.address[0]}:{server.address[1]}"
                 )
+
+                for line in restarts:
+                    status.tell(line)
 
                 def tell(text: str) -> None:
                     status.tell(text)

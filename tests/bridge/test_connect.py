@@ -9,6 +9,7 @@ from bedside.bridge.connect import close, connect
 from bedside.cell import Cell
 from bedside.errors import LinkError
 from bedside.link import board as board_module
+from bedside.sim.board import WATCHDOG_RESET
 from bedside.sim.world import World
 
 
@@ -31,6 +32,17 @@ def test_all_boards_present_and_right_connect(world: World, cell: Cell) -> None:
     links = connect(cell)
     assert [link.identify().name for link in links] == [slot.name for slot in cell.board]
     close(links)
+
+
+def test_a_board_that_did_not_start_by_being_switched_on_is_told_of(world: World, cell: Cell) -> None:
+    world.boards[1].kill()
+    world.boards[1].reset_cause = WATCHDOG_RESET
+    world.boards[1].start()
+    world.advance(3)
+    told: list[str] = []
+    close(connect(cell, told.append))
+    why = "board 'psm1-slide' has started by itself (watchdog); find out why before you enable the arm"
+    assert told == [why]
 
 
 def test_a_missing_port_is_named_with_a_remedy(world: World, cell: Cell) -> None:

@@ -15,7 +15,7 @@ import pytest
 from bedside.cell import Cell
 from bedside.link import schema
 from bedside.link.messages import DISABLED, ENABLED, OFF, RESET_CAUSES
-from bedside.sim.board import SimBoard
+from bedside.sim.board import MAINTENANCE_STRAP, SimBoard
 from bedside.sim.world import World
 from conftest import PSM
 from lockstep import BoardBench
@@ -86,6 +86,15 @@ def test_a_program_that_ends_leaves_its_outputs_safe_and_moves_nothing_when_it_i
     assert [plant.position for plant in bench.plants] == places
 
 
+def test_a_board_that_falls_to_its_repl_has_made_its_outputs_safe_before(sabotage: Sabotage) -> None:
+    bench, board = sabotage("repl")
+    with pytest.raises(AssertionError, match="goes on"):
+        move_until_dead(bench, board, 60)
+    assert board.alive
+    assert (board.outputs[DRIVES], board.outputs[BRAKES_OPEN]) == (0, 0)
+    assert all(plant.brake_closed and plant.velocity == 0 for plant in bench.plants)
+
+
 @pytest.mark.parametrize("kind", ["dead background", "dead timer"])
 def test_the_watchdog_resets_a_board_on_which_only_one_of_tick_and_background_goes_on(
     sabotage: Sabotage, kind: str
@@ -140,6 +149,19 @@ def test_maintenance_is_refused_while_the_arm_is_on(wrist: BoardBench, world: Wo
     wrist.enable()
     wrist.talk([schema.MAINTENANCE, 0])
     assert wrist.tick().state == ENABLED
+
+
+def test_a_board_that_boots_with_its_strap_closed_has_its_repl_at_once(wrist: BoardBench, world: World) -> None:
+    board = next(board for board in world.boards if board.name == "psm1-wrist")
+    board.kill()
+    board.switches = MAINTENANCE_STRAP
+    board.start()
+    deadline = time.monotonic() + 20
+    while not board.in_maintenance:
+        world.advance(1)
+        time.sleep(0.005)
+        assert time.monotonic() < deadline
+    assert (board.outputs[DRIVES], board.outputs[BRAKES_OPEN]) == (0, 0)
 
 
 def test_maintenance_gives_the_port_to_mpremote_until_the_board_is_switched_on_again(

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from bedside.cell import Cell, load_board_type
 from bedside.errors import LinkError
 from bedside.link import scale
 from bedside.link.board import BoardLink
-from bedside.link.messages import Identity
+from bedside.link.messages import RESET_CAUSES, Identity
 from bedside.link.port import SerialPort
 
 
-def connect(cell: Cell) -> list[BoardLink]:
-    """Open and identify every board of ``cell``, in its order. Raises LinkError with cause and remedy."""
+def connect(cell: Cell, tell: Callable[[str], None] = lambda _: None) -> list[BoardLink]:
+    """Open and identify every board of ``cell``, in its order. Raises LinkError with cause and remedy.
+
+    ``tell`` gets a line for each board that did not start because it was switched on.
+    """
     links: list[BoardLink] = []
     uids: dict[str, str] = {}
     try:
@@ -27,6 +32,9 @@ def connect(cell: Cell) -> list[BoardLink]:
                 )
             uids[identity.uid] = slot.port
             check_identity(cell, slot.name, slot.port, identity)
+            if identity.reset_cause:
+                why = RESET_CAUSES[identity.reset_cause]
+                tell(f"board '{slot.name}' has started by itself ({why}); find out why before you enable the arm")
     except LinkError:
         close(links)
         raise

@@ -29,7 +29,7 @@ _OUTPUTS = struct.Struct("<24i")
 _DRIVES, _BRAKES_OPEN, _WATCHDOG = 8, 9, 10
 _CHANNELS = 8
 _RESET = (0,) * 24
-E_STOP, BRAKE_RELEASE, DRIVE_FAULT = 1, 2, 256
+E_STOP, BRAKE_RELEASE, MAINTENANCE_STRAP, DRIVE_FAULT = 1, 2, 4, 256
 POWER_ON, WATCHDOG_RESET, PROGRAM_ENDED = 0, 1, 2
 # A board with the memory of a small RP2040: what the firmware must fit into.
 _HEAP = "192K"
@@ -67,9 +67,9 @@ def unix_port(main: Path, config: Path, harness_in: str, harness_out: str) -> li
 class SimBoard:
     """A board that looks like a serial port. ``directory`` gets its port, a link named as the board, and its files.
 
-    ``supply_mv``, ``switches`` (E_STOP, BRAKE_RELEASE, DRIVE_FAULT << channel) and ``stray_ma``, what a short circuit
-    adds to each motor's current, are its surroundings' to set. When
-    its program ends as asked for maintenance, MicroPython's REPL has the port, until ``start`` powers the board again.
+    ``supply_mv``, ``switches`` (E_STOP, BRAKE_RELEASE, MAINTENANCE_STRAP, DRIVE_FAULT << channel) and ``stray_ma``, what
+    a short circuit adds to each motor's current, are its surroundings' to set. When its program ends as asked for
+    maintenance, MicroPython's REPL has the port, until ``start`` powers the board again.
     """
 
     def __init__(
