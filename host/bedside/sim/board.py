@@ -67,8 +67,8 @@ def unix_port(main: Path, config: Path, harness_in: str, harness_out: str) -> li
 class SimBoard:
     """A board that looks like a serial port. ``directory`` gets its port, a link named as the board, and its files.
 
-    ``supply_mv``, ``switches`` (E_STOP, BRAKE_RELEASE, MAINTENANCE_STRAP, DRIVE_FAULT << channel) and ``stray_ma``, what
-    a short circuit adds to each motor's current, are its surroundings' to set. When its program ends as asked for
+    ``supply_mv``, ``switches`` (E_STOP, BRAKE_RELEASE, MAINTENANCE_STRAP, DRIVE_FAULT << channel) and ``stray_ma``,
+    what a short circuit adds to each motor's current, are its surroundings' to set. When its program ends as asked for
     maintenance, MicroPython's REPL has the port, until ``start`` powers the board again.
     """
 
