@@ -97,27 +97,25 @@ def unframe(source: ptr8, start: int, stop: int, payload: ptr8) -> int:
 def frame(payload: ptr8, n: int, out: ptr8) -> int:
     """Append the CRC to ``payload[:n]`` (two spare bytes behind it) and write the frame; return the frame's length."""
     crc = 0xFFFF
-    i = 0
-    while i < n:
-        x = (crc >> 8) ^ payload[i]
-        x ^= x >> 4
-        crc = ((crc << 8) ^ (x << 12) ^ (x << 5) ^ x) & 0xFFFF
-        i += 1
-    payload[n] = crc >> 8
-    payload[n + 1] = crc & 255
-    n += 2
     code_at = 0
     length = 1
+    end = n + 2
     i = 0
-    while i < n:
+    while i < end:
+        if i == n:
+            payload[n] = crc >> 8
+            payload[n + 1] = crc & 255
         byte = payload[i]
+        i += 1
+        x = (crc >> 8) ^ byte
+        x ^= x >> 4
+        crc = ((crc << 8) ^ (x << 12) ^ (x << 5) ^ x) & 0xFFFF
         if byte == 0:
             out[code_at] = length - code_at
             code_at = length
         else:
             out[length] = byte
         length += 1
-        i += 1
     out[code_at] = length - code_at
     out[length] = 0
     return length + 1
