@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 # A lag longer than this is not a lag but a broken run.
 _LAG_MAX_MS = 60
-# Below this share of its speed limit a joint stands still: the filtered speed still rings by an encoder step.
-_STANDSTILL = 0.005
+# A joint stands still from when it stays this near to where it ends, rad or m: friction lets it creep up to there.
+_STANDSTILL = {"rad": 1e-3, "m": 1e-4}
 _BLUE, _ORANGE, _GRAY, _RED = "#1f5fa8", "#e07b00", "#888888", "#c0282d"
 
 
@@ -118,7 +118,8 @@ class _Data:
             for index, joint in self.cell.joints_of(slot.name):
                 travel = float(abs(self.position[-1, index] - self.position[row, index]))
                 travels[joint.name] = {"value": travel, "unit": joint.unit}
-                moving = np.nonzero(abs(self.velocity[:, index]) > _STANDSTILL * joint.limits.velocity)[0]
+                away = abs(self.position[:, index] - self.position[-1, index])
+                moving = np.nonzero(away > _STANDSTILL[joint.unit])[0]
                 standstills[joint.name] = (
                     max(0.0, float(ticks[moving[-1]] - ticks[row]) * tick_ms) if len(moving) else 0.0
                 )
