@@ -24,15 +24,15 @@ from wire.text import array_of
 
 VERSION = "0.1.0"
 
-# Private copies, because native code takes twice as long over a module's attribute as over a whole viper loop.
-_BYTES = const(2)
-_TICK = const(1)
-_TIME_US = const(0)
+# Private copies of others' names, because a module's attribute costs native code more than the array access it indexes.
+_PORT_BYTES = const(2)
+_PORT_TICK = const(1)
+_PORT_TIME_US = const(0)
 _RUN = const(3)
 _OPENING = const(2)
 _BUILDING = const(1)
-_COMMAND = const(4)
-_KEEP_ALIVE = const(5)
+_MESSAGE_COMMAND = const(4)
+_MESSAGE_KEEP_ALIVE = const(5)
 _STATE = const(0)
 _PHASE = const(1)
 _LINK_AGE = const(5)
@@ -120,7 +120,7 @@ class Board:
         n = self.n
         port.begin()
         inputs = port.inputs
-        now_us = inputs[_TIME_US]
+        now_us = inputs[_PORT_TIME_US]
         late_us = 0
         if self._last_us >= 0:
             late_us = ((now_us - self._last_us) & _TIME_MASK) - self._period_us
@@ -160,9 +160,9 @@ class Board:
         while not self._maintenance:
             due = port.wait()
             self.polls = (self.polls + 1) & 0x3FFFFFFF
-            if due & _BYTES:
+            if due & _PORT_BYTES:
                 self.receive()
-            if due & _TICK:
+            if due & _PORT_TICK:
                 self.tick()
                 if self.board[_EVENT]:
                     self._send_fault()
@@ -236,9 +236,9 @@ class Board:
         else:
             board[_LINK_AGE] = 0
             board[_LINK_SEQ] = message[1]
-            if kind == _COMMAND:
+            if kind == _MESSAGE_COMMAND:
                 self._command(count)
-            elif kind != _KEEP_ALIVE:
+            elif kind != _MESSAGE_KEEP_ALIVE:
                 self._manage(kind)
         self._send_feedback()
 

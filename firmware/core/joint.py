@@ -83,7 +83,7 @@ _FLAG_CURRENT_LIMITED = const(128)
 _FLAG_SLEW_LIMITED = const(256)
 _JOINT_BYTES = const(256)
 _INPUT_SWITCHES = const(2)
-_DRIVE_FAULT_SWITCH = const(256)
+_INPUT_DRIVE_FAULT = const(256)
 _INPUT_COUNT = const(4)
 _INPUT_CURRENT = const(12)
 
@@ -185,7 +185,7 @@ def tick_joints(joints: ptr32, inputs: ptr32, n: int, mode: int) -> int:
             heat = int(_HEAT_LIMIT)
         j[_HEAT] = heat
 
-        if switches & (_DRIVE_FAULT_SWITCH << channel):
+        if switches & (_INPUT_DRIVE_FAULT << channel):
             result = int(_DRIVE)
             j[_FAULT_VALUE] = 0
         if j[_TRIPPED]:

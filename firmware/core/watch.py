@@ -25,10 +25,10 @@ _RUN = const(3)
 _HOLDING = const(5)
 _CLOSING = const(6)
 _RELEASED = const(7)
-_INPUT_SUPPLY = const(1)
+_INPUT_SUPPLY_MV = const(1)
 _INPUT_SWITCHES = const(2)
-_SWITCH_E_STOP = const(1)
-_SWITCH_RELEASE = const(2)
+_INPUT_E_STOP = const(1)
+_INPUT_BRAKE_RELEASE = const(2)
 
 _OPERATOR_TIMED_OUT = const(1)
 _LINK_TIMED_OUT = const(3)
@@ -66,7 +66,7 @@ def watch(b: ptr32, inputs: ptr32, late_us: int) -> int:
     switches = inputs[_INPUT_SWITCHES]
 
     # Hold-to-run: staff may open the brakes of a disabled arm to take its instrument out.
-    wanted = switches & _SWITCH_RELEASE
+    wanted = switches & _INPUT_BRAKE_RELEASE
     if b[_STATE] != _DISABLED:
         wanted = 0
     if phase == _OFF and wanted:
@@ -74,7 +74,7 @@ def watch(b: ptr32, inputs: ptr32, late_us: int) -> int:
     elif phase == _RELEASED and not wanted:
         b[_PHASE] = _OFF
 
-    supply = inputs[_INPUT_SUPPLY]
+    supply = inputs[_INPUT_SUPPLY_MV]
     out = 0
     code = 0
     value = 0
@@ -91,7 +91,7 @@ def watch(b: ptr32, inputs: ptr32, late_us: int) -> int:
     elif late_us > b[_LATE_MAX]:
         code = int(_TOO_LATE)
         value = late_us
-    elif switches & _SWITCH_E_STOP:
+    elif switches & _INPUT_E_STOP:
         code = int(_E_STOPPED)
     elif phase >= _BUILDING and phase < _CLOSING:
         if silence > b[_LINK_TIMEOUT]:

@@ -88,15 +88,20 @@ def awake() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def on_one_cpu() -> Iterator[None]:
+def on_cpus(cpus: set[int]) -> Iterator[None]:
+    """Let the processes that are started inside, and this one meanwhile, run on ``cpus`` only."""
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cpus)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
+def on_one_cpu() -> contextlib.AbstractContextManager[None]:
     """Let the processes that are started inside share one CPU.
 
     A virtual machine's CPU may stall for longer than an operator timeout. On one CPU a simulated arm, its bridge and
     its console stand still together then; on two, the boards would see a console that has fallen silent.
     """
-    allowed = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {max(allowed)})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, allowed)
+    return on_cpus({max(os.sched_getaffinity(0))})

@@ -1,20 +1,52 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
+import ports
 from bedside.places import FIRMWARE
-from core import layout
+from core import faults, layout
+from wire import messages
+
+# What a private constant copies, by its prefix, where it is not a name of the layout itself.
+OTHERS = {
+    "PORT_": ports,
+    "INPUT_": ports,
+    "OUT_": ports,
+    "MESSAGE_": messages,
+    "REACT_": faults,
+}
+SOURCES = [*sorted((FIRMWARE / "core").glob("*.py")), FIRMWARE / "executive.py"]
 
 
-@pytest.mark.parametrize("module", sorted(path.stem for path in (FIRMWARE / "core").glob("*.py")))
-def test_private_constants_are_copies_of_the_layout(module: str) -> None:
-    source = (FIRMWARE / "core" / f"{module}.py").read_text()
-    copies = re.findall(r"^_(\w+) = const\((\d+)\)$", source, re.MULTILINE)
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
+def test_private_constants_are_copies_of_what_they_are_named_after(source: Path) -> None:
+    copies = re.findall(r"^_(\w+) = const\((\w+)\)$", source.read_text(), re.MULTILINE)
     for name, value in copies:
-        if hasattr(layout, name):
-            assert getattr(layout, name) == int(value), name
+        prefix = next((prefix for prefix in OTHERS if name.startswith(prefix)), "")
+        original = getattr(OTHERS.get(prefix, layout), name.removeprefix(prefix), None)
+        if prefix:
+            assert original is not None, name
+        if original is not None:
+            assert original == int(value, 0), name
+
+
+def test_records_follow_each_other_at_the_distance_that_viper_code_steps() -> None:
+    steps = [
+        value
+        for source in SOURCES
+        for value in re.findall(r"^_JOINT_BYTES = const\((\d+)\)$", source.read_text(), re.M)
+    ]
+    assert set(steps) == {str(4 * layout.JOINT_SIZE)}
+
+
+def test_fault_codes_in_the_tick_are_those_of_the_table() -> None:
+    source = (FIRMWARE / "core" / "joint.py").read_text()
+    codes = re.findall(r"^_(\w+) = const\((\d+) << 8\)$", source, re.MULTILINE)
+    assert len(codes) == 10
+    assert all(getattr(faults, name) == int(code) for name, code in codes)
 
 
 def test_no_two_fields_of_a_record_share_an_index() -> None:

@@ -151,17 +151,22 @@ def test_maintenance_is_refused_while_the_arm_is_on(wrist: BoardBench, world: Wo
     assert wrist.tick().state == ENABLED
 
 
-def test_a_board_that_boots_with_its_strap_closed_has_its_repl_at_once(wrist: BoardBench, world: World) -> None:
-    board = next(board for board in world.boards if board.name == "psm1-wrist")
-    board.kill()
-    board.switches = MAINTENANCE_STRAP
-    board.start()
+def wait_for_maintenance(world: World, board: SimBoard) -> None:
+    """Let ticks pass until the REPL has the port; the outputs are safe by then."""
     deadline = time.monotonic() + 20
     while not board.in_maintenance:
         world.advance(1)
         time.sleep(0.005)
         assert time.monotonic() < deadline
     assert (board.outputs[DRIVES], board.outputs[BRAKES_OPEN]) == (0, 0)
+
+
+def test_a_board_that_boots_with_its_strap_closed_has_its_repl_at_once(wrist: BoardBench, world: World) -> None:
+    board = next(board for board in world.boards if board.name == "psm1-wrist")
+    board.kill()
+    board.switches = MAINTENANCE_STRAP
+    board.start()
+    wait_for_maintenance(world, board)
 
 
 def test_maintenance_gives_the_port_to_mpremote_until_the_board_is_switched_on_again(
@@ -169,12 +174,7 @@ def test_maintenance_gives_the_port_to_mpremote_until_the_board_is_switched_on_a
 ) -> None:
     board = next(board for board in world.boards if board.name == "psm1-wrist")
     wrist.link.send([schema.MAINTENANCE, 0])
-    deadline = time.monotonic() + 20
-    while not board.in_maintenance:
-        world.advance(1)
-        time.sleep(0.005)
-        assert time.monotonic() < deadline
-    assert (board.outputs[DRIVES], board.outputs[BRAKES_OPEN]) == (0, 0)
+    wait_for_maintenance(world, board)
     over = threading.Event()
     clock = threading.Thread(target=lambda: [world.advance(1) or over.wait(0.001) for _ in iter(over.is_set, True)])
     clock.start()

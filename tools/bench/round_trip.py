@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bedside.cell import load_cell
-from bedside.clock import PeriodicTimer, awake
+from bedside.clock import PeriodicTimer, awake, on_cpus
 from bedside.link.messages import ENABLED, RUN
 from bedside.link.port import SerialPort
 from bedside.surgeon.console import Console
@@ -34,23 +34,13 @@ def host_and_boards_apart() -> Iterator[None]:
 
     Without it, whether a board or its host waits for the other is the scheduler's luck. All CPUs are kept awake.
     """
-    with awake():
-        os.sched_setaffinity(0, CPUS - {max(CPUS)} or CPUS)
-        try:
-            yield
-        finally:
-            os.sched_setaffinity(0, CPUS)
-
-
-@contextlib.contextmanager
-def boards_cpu() -> Iterator[None]:
-    """Give the boards' CPU to what is started inside."""
-    ours = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {max(CPUS)})
-    try:
+    with awake(), on_cpus(CPUS - {max(CPUS)} or CPUS):
         yield
-    finally:
-        os.sched_setaffinity(0, ours)
+
+
+def boards_cpu() -> contextlib.AbstractContextManager[None]:
+    """Give the boards' CPU to what is started inside."""
+    return on_cpus({max(CPUS)})
 
 
 @contextlib.contextmanager
