@@ -6,53 +6,51 @@ import micropython
 from micropython import const
 
 from core import layout as L
+from core.command import take
 from core.configure import configure
 from core.faults import REACTIONS
 from core.joint import tick_joints
-from core.limits import apart, post, refusal
 from core.profile import plan
 from core.report import report
-from core.stops import actuate, hardware, react, step
+from core.stops import actuate, react, step
 from core.watch import watch
 from ports import COUNT, RESET_CAUSE
 from wire import cbor, frames
 from wire import messages as M
 from wire.cbor import decode, encode
-from wire.frames import append, find_end, frame, move_down, unframe
+from wire.frames import CRC, find_end, frame, move, unframe
 from wire.messages import fault_in
 from wire.text import array_of
 
 VERSION = "0.1.0"
 
-# Private copies of others' names, because a module's attribute costs native code more than the array access it indexes.
+# Private copies of others' names, because viper code can fold only those.
 _PORT_BYTES = const(2)
 _PORT_TICK = const(1)
-_PORT_TIME_US = const(0)
-_RUN = const(3)
-_OPENING = const(2)
-_BUILDING = const(1)
+_MESSAGE_IDENTIFY = const(1)
 _MESSAGE_COMMAND = const(4)
 _MESSAGE_KEEP_ALIVE = const(5)
-_STATE = const(0)
-_PHASE = const(1)
 _LINK_AGE = const(5)
-_OPERATOR_AGE = const(4)
-_OPERATOR_SEQ = const(6)
 _LINK_SEQ = const(7)
 _NEW_COMMAND = const(8)
-_COMMAND_PERIOD = const(9)
-_ENGAGED = const(23)
-_LATE_TICKS = const(24)
 _EVENT = const(27)
 _MOVING = const(30)
 _NOT_BUILT = const(31)
 _WATCH_VALUE = const(34)
-_TICK_HZ = const(35)
+_MODE = const(37)
+_REFUSED_FRAME = const(32)
+_REFUSED_SCHEMA = const(33)
+_REFUSED_LINK_SEQUENCE = const(34)
+_TICKS = const(42)
+_GUARDED = const(43)
+_MAINTENANCE = const(44)
+_HELD = const(45)
+_DISCARDING = const(46)
 _FOLLOW = const(3)
 _JOINT_MOVING = const(1)
 _JOINT_NOT_BUILT = const(2)
 _JOINT_FAULT = const(4)
-_TIME_MASK = const(0x3FFFFFFF)
+_COUNTER_MASK = const(0x3FFFFFFF)
 
 # The identity's longest size: its numbers and text heads, and those of each joint; names come on top.
 _IDENTITY_SIZE = 40
@@ -63,8 +61,79 @@ _BUILD_MS = 200
 # A joint still creeps up to its setpoint after a ramp; its standstill is monitored from then on.
 _SETTLE_MS = 30
 
+# Bytes are read to the line's buffer from here on; before it stands what has come of a frame that is not yet whole.
+_CHUNK = const(256)
 # Four whole frames: what can pile up in two ticks at 1 Mbit/s.
-_RECEIVE_SIZE = 4 * frames.FRAME_MAX
+_CHUNK_SIZE = 4 * frames.FRAME_MAX
+# A zero that ends each search, and what a decoder may read beyond a frame that is cut short.
+_LINE_SPARE = 8
+_FRAMED_MAX = const(255)
+# What a frame is more than its payload: the overhead byte, the CRC, the zero.
+_FRAMING = const(4)
+
+
+@micropython.viper
+def tick(records, inputs, outputs, begin, commit):  # type: ignore[no-untyped-def]
+    """One control tick, from the encoders to the drives, from the port's ``begin`` to its ``commit``.
+
+    Allocates nothing. ``records`` are the board's and its joints', ``inputs`` and ``outputs`` the port's.
+    """
+    b = ptr32(records)
+    begin()
+    fault = int(watch(records, inputs))
+    if fault:
+        react(records, REACTIONS, fault, -1, b[_WATCH_VALUE])
+    step(records)
+    if b[_NEW_COMMAND] and b[_MODE] == _FOLLOW:
+        b[_NEW_COMMAND] = 0
+        plan(records)
+    results = int(tick_joints(records, inputs))
+    if results & _JOINT_FAULT:
+        _react_to_joints(records)
+    b[_MOVING] = results & _JOINT_MOVING
+    b[_NOT_BUILT] = results & _JOINT_NOT_BUILT
+    actuate(records, outputs)
+    commit()
+    b[_TICKS] = (b[_TICKS] + 1) & _COUNTER_MASK
+
+
+def _react_to_joints(records: "array[int]") -> None:
+    for channel in range(records[L.JOINTS]):
+        at = L.BOARD_SIZE + L.JOINT_SIZE * channel
+        fault = records[at + L.FAULT_CODE]
+        if fault and react(records, REACTIONS, fault, channel, records[at + L.FAULT_VALUE]):
+            records[at + L.TRIPPED] = 1
+
+
+@micropython.viper
+def _obey(board, records, message, count: int) -> int:  # type: ignore[no-untyped-def]
+    """Do what the decoded ``message`` says; return 1 if it is answered with feedback."""
+    b = ptr32(records)
+    m = ptr32(message)
+    if count < 0:
+        board._refuse(_REFUSED_FRAME, -1, count)
+        return 0
+    field = int(fault_in(message, count))
+    if field >= 0:
+        board._refuse(_REFUSED_SCHEMA, -1, field)
+        return 0
+    kind = m[0]
+    sequence = m[1]
+    if kind == _MESSAGE_IDENTIFY:
+        board._identify()
+        return 0
+    if sequence <= b[_LINK_SEQ]:
+        board._refuse(_REFUSED_LINK_SEQUENCE, -1, sequence)
+        return 1
+    b[_LINK_AGE] = 0
+    b[_LINK_SEQ] = sequence
+    if kind == _MESSAGE_COMMAND:
+        why = int(take(records, message, count))
+        if why:
+            board._refuse_command(why)
+    elif kind != _MESSAGE_KEEP_ALIVE:
+        board._manage(kind)
+    return 1
 
 
 class Board:
@@ -79,168 +148,116 @@ class Board:
         joints_size = sum([_IDENTITY_JOINT + len(joint) for joint in joint_names])
         if _IDENTITY_SIZE + len(name + uid) + joints_size > frames.PAYLOAD_MAX:
             raise ValueError("the board's and joints' names do not fit one frame; shorten them")
-        self.board = array("i", [0] * L.BOARD_SIZE)
-        # One array, so that viper code passes over all joints in one call.
-        self.records = array("i", [0] * (L.JOINT_SIZE * self.n))
+        # One array, so that viper code passes over the board and all joints with one pointer.
+        self.records = array("i", [0] * (L.BOARD_SIZE + L.JOINT_SIZE * self.n))
         records = memoryview(self.records)
-        self.joints = [records[L.JOINT_SIZE * k : L.JOINT_SIZE * (k + 1)] for k in range(self.n)]
+        self.board = records[: L.BOARD_SIZE]
+        ends = [L.BOARD_SIZE + L.JOINT_SIZE * k for k in range(self.n + 1)]
+        self.joints = [records[ends[k] : ends[k + 1]] for k in range(self.n)]
+        self.board[L.JOINTS] = self.n
         self.board[L.TICK_HZ] = port.tick_hz
+        self.board[L.PERIOD_US] = 1_000_000 // port.tick_hz
         self.board[L.BUILD_MAX] = port.tick_hz * _BUILD_MS // 1000
         self.board[L.SETTLE] = port.tick_hz * _SETTLE_MS // 1000
         self.reset_cause = port.inputs[RESET_CAUSE]
-        self._received = bytearray(_RECEIVE_SIZE)
-        self._received_n = 0
-        self._chunk = bytearray(frames.FRAME_MAX)
-        self._payload = bytearray(frames.FRAME_MAX)
+        self._line = bytearray(_CHUNK + _CHUNK_SIZE + _LINE_SPARE)
+        self._chunk = memoryview(self._line)[_CHUNK : _CHUNK + _CHUNK_SIZE]
         self._message = array("i", [0] * cbor.ITEMS_MAX)
         self._reply = array("i", [0] * (M.FEEDBACK_HEAD + M.FEEDBACK_JOINT * self.n))
         self._event = array("i", [M.EVENT, 0, 0, 0, 0])
         self._out = bytearray(frames.FRAME_MAX + 2)
-        self._framed = bytearray(frames.FRAME_MAX + 2)
-        self._last_us = -1
-        # What the watchdog asks about: the tick's and the background's steps, and those when it was fed last.
-        self.ticks = 0
-        self.polls = 0
-        self._fed_ticks = 0
-        self._fed_polls = 0
-        self._guarded = False
-        self._maintenance = False
-        self._period_us = 1_000_000 // port.tick_hz
         self._refusal_tick = -1
-        self._discarding = False
 
-    # ---- the tick -----------------------------------------------------------------------
-
-    @micropython.native
     def tick(self) -> None:
-        """One control tick, from the encoders to the drives. Allocates nothing."""
+        """One control tick."""
         port = self.port
-        board = self.board
-        records = self.records
-        n = self.n
-        port.begin()
-        inputs = port.inputs
-        now_us = inputs[_PORT_TIME_US]
-        late_us = 0
-        if self._last_us >= 0:
-            late_us = ((now_us - self._last_us) & _TIME_MASK) - self._period_us
-            if late_us > self._period_us >> 1:
-                board[_LATE_TICKS] += 1
-        self._last_us = now_us
-        fault = watch(board, inputs, late_us)
-        if fault:
-            react(board, REACTIONS, fault, -1, board[_WATCH_VALUE])
-        mode = step(board)
-        if mode == _FOLLOW and board[_NEW_COMMAND]:
-            board[_NEW_COMMAND] = 0
-            plan(records, n, board[_COMMAND_PERIOD])
-        results = tick_joints(records, inputs, n, mode)
-        if results & _JOINT_FAULT:
-            self._react_to_joints()
-        board[_MOVING] = results & _JOINT_MOVING
-        board[_NOT_BUILT] = results & _JOINT_NOT_BUILT
-        actuate(records, port.outputs, n, hardware(board))
-        port.commit()
-        self.ticks = (self.ticks + 1) & _TIME_MASK
-
-    def _react_to_joints(self) -> None:
-        channel = 0
-        for joint in self.joints:
-            fault = joint[L.FAULT_CODE]
-            if fault and react(self.board, REACTIONS, fault, channel, joint[L.FAULT_VALUE]):
-                joint[L.TRIPPED] = 1
-            channel += 1
+        tick(self.records, port.inputs, port.outputs, port.begin, port.commit)
 
     # ---- background ---------------------------------------------------------------------
 
-    @micropython.native
-    def run(self) -> None:
-        """Serve ticks and the link until maintenance is asked for. The caller makes the outputs safe."""
-        port = self.port
-        while not self._maintenance:
-            due = port.wait()
-            self.polls = (self.polls + 1) & 0x3FFFFFFF
-            if due & _PORT_BYTES:
-                self.receive()
-            if due & _PORT_TICK:
-                self.tick()
-                if self.board[_EVENT]:
-                    self._send_fault()
-            self._feed()
+    @micropython.viper
+    def run(self):  # type: ignore[no-untyped-def]
+        """Serve ticks and the link until maintenance is asked for. The caller makes the outputs safe.
 
-    @micropython.native
-    def _feed(self) -> None:
-        """Feed the hardware watchdog if the tick and the background, its poll of the link included, have advanced.
-
-        Whether bytes came does not matter: a lost link must not reset a board. The first enable starts the watchdog.
+        The hardware watchdog, which the first enable starts, is fed here if the tick has advanced: so it is as long as
+        both go on, this loop with its poll of the link. Whether bytes came does not matter: a lost link must not reset
+        a board.
         """
-        if self._guarded and self.ticks != self._fed_ticks and self.polls != self._fed_polls:
-            self._fed_ticks = self.ticks
-            self._fed_polls = self.polls
-            self.port.feed()
-
-    @micropython.native
-    def receive(self) -> None:
-        """Read the link once and answer every whole frame in it."""
-        got = self.port.read(self._chunk)
-        start = self._received_n
-        if start + got > _RECEIVE_SIZE - frames.FRAME_MAX:
-            start = 0
-        if got == 0:
-            return
-        buffer = self._received
-        append(buffer, start, self._chunk, got)
-        stop = start + got
-        first = 0
-        end = find_end(buffer, start, stop)
-        while end >= 0:
-            if self._discarding:
-                self._discarding = False
-            elif end > first:
-                self._take(first, end)
-            first = end + 1
-            end = find_end(buffer, first, stop)
-        move_down(buffer, first, stop)
-        self._received_n = stop - first
-        if self._received_n > frames.FRAME_MAX:
-            # No frame is this long: drop it up to its end, and say so once.
-            self._received_n = 0
-            if not self._discarding:
-                self._refuse(M.REFUSED_FRAME, -1, frames.BAD_LENGTH)
-            self._discarding = True
-
-    @micropython.native
-    def _take(self, first: int, end: int) -> None:
-        """Decode and obey the frame ``_received[first:end]``."""
-        payload = self._payload
-        n = unframe(self._received, first, end, payload)
-        if n < 0:
-            self._refuse(M.REFUSED_FRAME, -1, n)
-            return
+        port = self.port
+        wait = port.wait
+        read = port.read
+        write = port.write
+        begin = port.begin
+        commit = port.commit
+        feed = port.feed
+        inputs = port.inputs
+        outputs = port.outputs
+        records = self.records
+        chunk = self._chunk
+        line = self._line
         message = self._message
-        count = decode(payload, n, message)
-        if count < 0:
-            self._refuse(M.REFUSED_FRAME, -1, count)
-            return
-        field = fault_in(message, count)
-        if field >= 0:
-            self._refuse(M.REFUSED_SCHEMA, -1, field)
-            return
-        board = self.board
-        kind = message[0]
-        if kind == M.IDENTIFY:
-            self._identify()
-            return
-        if message[1] <= board[_LINK_SEQ]:
-            self._refuse(M.REFUSED_LINK_SEQUENCE, -1, message[1])
+        reply = self._reply
+        out = self._out
+        # Looked up once, not in each round.
+        crc = CRC
+        taken_out = unframe
+        decoded = decode
+        obeyed = _obey
+        reported = report
+        encoded = encode
+        framed = frame
+        ticked = tick
+        b = ptr32(records)
+        bytes_ = ptr8(line)
+        fed_ticks = b[_TICKS]
+        while not b[_MAINTENANCE]:
+            due = int(wait())
+            if due & _PORT_BYTES:
+                at = _CHUNK - b[_HELD]
+                came = _CHUNK + int(read(chunk))
+                stop = int(came)
+                # Up to the last zero there are whole frames.
+                while stop > at and bytes_[stop - 1]:
+                    stop -= 1
+                if b[_DISCARDING] and at < stop:
+                    b[_DISCARDING] = 0
+                    at = int(find_end(line, at)) + 1
+                while at < stop:
+                    size = int(taken_out(line, crc, at))
+                    if size > 0:
+                        if int(obeyed(self, records, message, decoded(line, message, at + 1, size))):
+                            write(out, framed(out, crc, encoded(out, reply, reported(records, reply))))
+                        at += size + _FRAMING
+                    else:
+                        at = int(self._skip(at, size))
+                b[_HELD] = 0
+                if at < came:
+                    self._hold(at, came)
+            if due & _PORT_TICK:
+                ticked(records, inputs, outputs, begin, commit)
+                if b[_EVENT]:
+                    self._send_fault()
+            if b[_GUARDED] and b[_TICKS] != fed_ticks:
+                fed_ticks = b[_TICKS]
+                feed()
+
+    def _skip(self, at: int, code: int) -> int:
+        """Go on behind the frame at ``at`` that was refused, or that is empty, with ``code``."""
+        end = find_end(self._line, at)
+        if end > at:
+            self._refuse(M.REFUSED_FRAME, -1, code)
+        return end + 1
+
+    def _hold(self, at: int, came: int) -> None:
+        """Keep the beginning of a frame, ``_line[at:came]``, for what comes next."""
+        if self.board[L.DISCARDING] or came - at > _FRAMED_MAX:
+            # No frame is this long: drop it up to its end, and say so once.
+            if not self.board[L.DISCARDING]:
+                self._refuse(M.REFUSED_FRAME, -1, frames.BAD_LENGTH)
+            self.board[L.DISCARDING] = 1
         else:
-            board[_LINK_AGE] = 0
-            board[_LINK_SEQ] = message[1]
-            if kind == _MESSAGE_COMMAND:
-                self._command(count)
-            elif kind != _MESSAGE_KEEP_ALIVE:
-                self._manage(kind)
-        self._send_feedback()
+            move(self._line, _CHUNK - (came - at), at, came)
+            self.board[L.HELD] = came - at
 
     def _identify(self) -> None:
         self.board[L.LINK_AGE] = 0
@@ -260,49 +277,6 @@ class Board:
         elif kind == M.MAINTENANCE:
             self._maintain()
 
-    @micropython.native
-    def _command(self, count: int) -> None:
-        board = self.board
-        message = self._message
-        records = self.records
-        n = self.n
-        phase = board[_PHASE]
-        if phase != _RUN and phase != _OPENING and phase != _BUILDING:
-            self._refuse(M.REFUSED_NOT_ENABLED, -1, board[_STATE])
-            return
-        if message[2] <= board[_OPERATOR_SEQ]:
-            self._refuse(M.REFUSED_OPERATOR_SEQUENCE, -1, message[2])
-            return
-        if count != 3 + 2 * n:
-            self._refuse(M.REFUSED_JOINT_COUNT, -1, (count - 3) // 2)
-            return
-        why = refusal(records, message, n)
-        if why:
-            self._refuse_setpoint(why & 0xFF, why >> 8)
-            return
-        if phase == _RUN:
-            if board[_ENGAGED]:
-                board[_NEW_COMMAND] = 0
-                post(records, message, n, board[_TICK_HZ])
-                board[_NEW_COMMAND] = 1
-            else:
-                # The first command says where the console takes the arm to be. It moves nothing.
-                channel = apart(records, message, n)
-                if channel >= 0:
-                    self._refuse_setpoint(M.REFUSED_ENGAGE, channel)
-                    return
-                board[_ENGAGED] = 1
-        board[_OPERATOR_SEQ] = message[2]
-        board[_OPERATOR_AGE] = 0
-
-    def _refuse_setpoint(self, why: int, channel: int) -> None:
-        value = self._message[3 + 2 * channel]
-        if why == L.REFUSED_VELOCITY_LIMIT:
-            value = self._message[4 + 2 * channel]
-        elif why == M.REFUSED_ENGAGE:
-            value -= self.joints[channel][L.POSITION]
-        self._refuse(why, channel, value)
-
     def _state_command(self) -> None:
         board = self.board
         wanted = self._message[3]
@@ -316,11 +290,11 @@ class Board:
             pass  # a stop that waits for the tick is not put aside by what came after it
         elif wanted == M.PAUSE:
             if phase != L.RUN:
-                self._refuse(M.REFUSED_NOT_ENABLED, -1, board[L.STATE])
+                self._refuse(L.REFUSED_NOT_ENABLED, -1, board[L.STATE])
             else:
                 board[L.REQUEST] = L.REQUEST_PAUSE
         elif self._message[2] <= board[L.OPERATOR_SEQ]:
-            self._refuse(M.REFUSED_OPERATOR_SEQUENCE, -1, self._message[2])
+            self._refuse(L.REFUSED_OPERATOR_SEQUENCE, -1, self._message[2])
         elif board[L.STATE] == L.FAULT:
             self._refuse(M.REFUSED_FAULT_LATCHED, -1, board[L.CAUSE])
         elif wanted == M.RESUME:
@@ -338,13 +312,13 @@ class Board:
         else:
             board[L.OPERATOR_SEQ] = self._message[2]
             board[L.REQUEST] = L.REQUEST_ENABLE
-            self._guarded = True
+            board[L.GUARDED] = 1
 
     def _maintain(self) -> None:
         if self.board[L.PHASE] != L.OFF:
             self._refuse(M.REFUSED_NOT_DISABLED, -1, self.board[L.PHASE])
         else:
-            self._maintenance = True
+            self.board[L.MAINTENANCE] = 1
 
     def _configured(self) -> bool:
         for joint in self.joints:
@@ -387,10 +361,13 @@ class Board:
 
     def _ticks_of_us(self, duration_us: int) -> int:
         """Round down, so that a timeout never becomes longer than it was asked to be, but to one tick at least."""
-        ticks: int = duration_us // 1000 * self.board[L.TICK_HZ] // 1000 + duration_us % 1000 // self._period_us
+        ticks: int = duration_us // 1000 * self.board[L.TICK_HZ] // 1000 + duration_us % 1000 // self.board[L.PERIOD_US]
         return max(1, ticks)
 
     # ---- answers ------------------------------------------------------------------------
+
+    def _refuse_command(self, why: int) -> None:
+        self._refuse(why, self.board[L.REFUSAL_CHANNEL], self.board[L.REFUSAL_VALUE])
 
     def _refuse(self, code: int, channel: int, value: int) -> None:
         """Count a refusal and tell the host why; at most once a tick, so that a flood of junk costs little."""
@@ -411,14 +388,7 @@ class Board:
         event[2] = code
         event[3] = channel
         event[4] = value
-        self._send(encode(event, 5, self._out))
-
-    @micropython.native
-    def _send_feedback(self) -> None:
-        reply = self._reply
-        out = self._out
-        n = encode(reply, report(self.board, self.records, reply, self.n), out)
-        self.port.write(self._framed, frame(out, n, self._framed))
+        self._send(encode(self._out, event, 5))
 
     def _send_identity(self) -> None:
         fields: list[int | str] = [M.IDENTITY, self.board[L.LINK_SEQ], M.SCHEMA, VERSION, self.board[L.TICK_HZ]]
@@ -428,4 +398,4 @@ class Board:
         self._send(array_of(fields, self._out))
 
     def _send(self, n: int) -> None:
-        self.port.write(self._framed, frame(self._out, n, self._framed))
+        self.port.write(self._out, frame(self._out, CRC, n))

@@ -65,6 +65,8 @@ _OVERSPEED_MAX = const(57)
 _STUCK_MAX = const(58)
 _CONFIGURED = const(62)
 _FAULT_CODE = const(63)
+_JOINTS = const(36)
+_MODE = const(37)
 _REST = const(0)
 _FREE = const(1)
 _BUILD = const(2)
@@ -81,9 +83,9 @@ _FLAG_POSITION_LIMITED = const(32)
 _FLAG_SLOWING = const(64)
 _FLAG_CURRENT_LIMITED = const(128)
 _FLAG_SLEW_LIMITED = const(256)
-_JOINT_BYTES = const(256)
+_RECORD_BYTES = const(256)
 _INPUT_SWITCHES = const(2)
-_INPUT_DRIVE_FAULT = const(256)
+_INPUT_DRIVE_FAULTS_SHIFT = const(8)
 _INPUT_COUNT = const(4)
 _INPUT_CURRENT = const(12)
 
@@ -120,8 +122,8 @@ _RUNAWAY_TICKS = const(8)
 
 
 @micropython.viper
-def tick_joints(joints: ptr32, inputs: ptr32, n: int, mode: int) -> int:
-    """One tick of the ``n`` records in ``joints``, on as many channels of the port's ``inputs``; ``mode`` is a board's.
+def tick_joints(j: ptr32, inputs: ptr32) -> int:
+    """One tick of every joint: ``j`` walks over the records, the board's first; ``inputs`` are the port's.
 
     Writes position (urad) and speed (Q8), setpoint, OUTPUT (Q15) and the FLAGS that tell which limit held the joint
     back; FAULT_CODE and FAULT_VALUE if something is wrong. Returns JOINT_MOVING while a setpoint has speed,
@@ -130,16 +132,20 @@ def tick_joints(joints: ptr32, inputs: ptr32, n: int, mode: int) -> int:
     """
     s = int(1) << 31
     results = 0
-    board_mode = mode
-    switches = inputs[_INPUT_SWITCHES]
-    channel = 0 - 1
-    while channel < n - 1:
-        channel += 1
+    board_mode = j[_MODE]
+    drive_faults = inputs[_INPUT_SWITCHES] >> _INPUT_DRIVE_FAULTS_SHIFT
+    left = j[_JOINTS]
+    while left:
+        left -= 1
+        j = ptr32(int(j) + _RECORD_BYTES)
         mode = board_mode
-        j = ptr32(int(joints) + _JOINT_BYTES * channel)
 
         # ---- measure: counts to urad without losing a remainder, speed through a low-pass of 2^FILTER_SHIFT ticks
-        count = (inputs[_INPUT_COUNT + channel] ^ s) - s
+        count = (inputs[_INPUT_COUNT] ^ s) - s
+        current = (inputs[_INPUT_CURRENT] ^ s) - s
+        inputs = ptr32(int(inputs) + 4)
+        drive_fault = drive_faults & 1
+        drive_faults >>= 1
         steps = count - ((j[_COUNT] ^ s) - s)
         j[_COUNT] = count
         if j[_CONFIGURED] == 0:
@@ -170,7 +176,6 @@ def tick_joints(joints: ptr32, inputs: ptr32, n: int, mode: int) -> int:
         j[_SPEED] = measured
 
         # ---- current: its square against the continuous one is heat, which must not exceed what the motor stores
-        current = (inputs[_INPUT_CURRENT + channel] ^ s) - s
         if current < 0:
             current = 0 - current
         if current > _CURRENT_LIMIT:
@@ -185,7 +190,7 @@ def tick_joints(joints: ptr32, inputs: ptr32, n: int, mode: int) -> int:
             heat = int(_HEAT_LIMIT)
         j[_HEAT] = heat
 
-        if switches & (_INPUT_DRIVE_FAULT << channel):
+        if drive_fault:
             result = int(_DRIVE)
             j[_FAULT_VALUE] = 0
         if j[_TRIPPED]:

@@ -1,8 +1,8 @@
 """Names for the indices of the two kinds of control record, and for their states, phases, modes and flags.
 
-A board keeps one ``array('i')`` for itself and one for each joint. The viper code of this package declares the
-indices it uses as private constants of the same name, because the compiler can fold only those; a test holds
-every such copy against this file.
+A board keeps one ``array('i')``: its own record first, then one for each joint, all of the same size, so that viper
+code takes one pointer and walks from record to record. That code declares the indices it uses as private constants of
+the same name, because the compiler can fold only those; a test holds every such copy against this file.
 
 Units: positions urad (um if prismatic); a speed marked Q8 is in 1/256 urad per tick, an acceleration marked Q8 in
 1/256 urad per tick squared; outputs are Q15, 1/32768 of full drive; currents mA; times are ticks.
@@ -114,7 +114,18 @@ SUPPLY_OUT = 32  # ticks in a row with the supply out of range
 BUILD_MAX = 33  # ticks that building may take
 WATCH_VALUE = 34  # what the fault that the watch found measured
 TICK_HZ = 35
-BOARD_SIZE = 36
+JOINTS = 36  # how many records follow
+MODE = 37  # what the joints do in this tick
+LAST_US = 38  # when the latest tick began
+PERIOD_US = 39
+REFUSAL_CHANNEL = 40  # what the latest refusal was about, -1 no channel
+REFUSAL_VALUE = 41
+TICKS = 42  # the tick's steps, which the watchdog asks about
+GUARDED = 43  # the hardware watchdog has been started
+MAINTENANCE = 44  # the background is to end
+HELD = 45  # bytes of a frame that is not yet whole
+DISCARDING = 46  # bytes are thrown away until a frame ends
+BOARD_SIZE = 64
 
 # ---- states (CRTK operating_state)
 DISABLED = 0
@@ -153,9 +164,9 @@ JOINT_MOVING = 1
 JOINT_NOT_BUILT = 2
 JOINT_FAULT = 4
 
-# ---- what a joint's hardware does
-TORQUE = 1
-BRAKE_IS_OPEN = 2
+# ---- phases, bit by bit, in which drives give torque and in which brakes are open
+TORQUE_PHASES = 1 << BUILDING | 1 << OPENING | 1 << RUN | 1 << RAMP | 1 << HOLDING | 1 << CLOSING
+BRAKE_OPEN_PHASES = 1 << OPENING | 1 << RUN | 1 << RAMP | 1 << HOLDING | 1 << RELEASED
 
 # ---- flags of a joint
 FLAG_BRAKE_CLOSED = 1
@@ -169,6 +180,10 @@ FLAG_CURRENT_LIMITED = 128
 FLAG_SLEW_LIMITED = 256
 
 # ---- why a command was refused; nothing stops at once, but nothing was fed either
+REFUSED_OPERATOR_SEQUENCE = 35
+REFUSED_JOINT_COUNT = 36
+REFUSED_NOT_ENABLED = 37
 REFUSED_POSITION_LIMIT = 40
 REFUSED_VELOCITY_LIMIT = 41
 REFUSED_STEP = 42
+REFUSED_ENGAGE = 46

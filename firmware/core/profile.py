@@ -13,6 +13,8 @@ by then, until it fits; so catching up after a gap is as smooth as the rest and 
 import micropython
 from micropython import const
 
+_COMMAND_PERIOD = const(9)
+_JOINTS = const(36)
 _SETPOINT = const(4)
 _SETPOINT_FRACTION = const(5)
 _SETPOINT_SPEED = const(6)
@@ -32,22 +34,22 @@ _DISTANCE_MAX = const(1048576)
 _Q8_MAX = const(268435456)
 # The longest plan: at the largest Q8 speed (2^21) it keeps speed times ticks below 2^29.
 _HORIZON_MAX = const(256)
-
-
-_JOINT_BYTES = const(256)
+_RECORD_BYTES = const(256)
 
 
 @micropython.viper
-def plan(joints: ptr32, n: int, period: int):
-    """Start the ``n`` joints towards the commands in their mailboxes, to be reached in ``period`` ticks.
+def plan(j: ptr32):
+    """Start every joint towards the command in its mailbox, to be reached in a command period, later if limits ask it.
 
-    Later if limits ask it.
+    ``j`` walks over the records, the board's first.
     """
     s = int(1) << 31
-    channel = 0
-    while channel < n:
-        j = ptr32(int(joints) + _JOINT_BYTES * channel)
-        channel += 1
+    horizon = 0
+    period = j[_COMMAND_PERIOD]
+    left = j[_JOINTS]
+    while left:
+        left -= 1
+        j = ptr32(int(j) + _RECORD_BYTES)
         command = (j[_COMMAND] ^ s) - s
         end_speed = (j[_COMMAND_SPEED] ^ s) - s
         speed = (j[_SETPOINT_SPEED] ^ s) - s

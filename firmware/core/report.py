@@ -13,6 +13,7 @@ _LINK_SEQ = const(7)
 _LATE_TICKS = const(24)
 _REFUSED = const(25)
 _TICK_HZ = const(35)
+_JOINTS = const(36)
 
 _POSITION = const(2)
 _SPEED = const(3)
@@ -21,42 +22,40 @@ _OUTPUT = const(11)
 _FLAGS = const(12)
 
 _FEEDBACK = const(17)
-
-
-_JOINT_BYTES = const(256)
+_RECORD_BYTES = const(256)
 _HEAD = const(10)
 
 
 @micropython.viper
-def report(b: ptr32, joints: ptr32, reply: ptr32, n: int) -> int:
-    """Fill the feedback ``reply`` from the records of board and ``n`` joints; return the number of its fields.
+def report(j: ptr32, reply: ptr32) -> int:
+    """Fill the feedback ``reply`` from the records, over which ``j`` walks; return the number of its fields.
 
     Of each joint: position, error, velocity in urad/s, output, flags.
     """
     s = int(1) << 31
     reply[0] = _FEEDBACK
-    reply[1] = b[_LINK_SEQ]
-    reply[2] = b[_OPERATOR_SEQ]
-    reply[3] = b[_TICK]
-    reply[4] = b[_STATE]
-    reply[5] = b[_PHASE]
-    reply[6] = b[_CAUSE]
-    reply[7] = b[_OPERATOR_AGE]
-    reply[8] = b[_LATE_TICKS]
-    reply[9] = b[_REFUSED]
-    hz = b[_TICK_HZ]
-    base = int(_HEAD)
-    channel = 0
-    while channel < n:
-        j = ptr32(int(joints) + _JOINT_BYTES * channel)
+    reply[1] = j[_LINK_SEQ]
+    reply[2] = j[_OPERATOR_SEQ]
+    reply[3] = j[_TICK]
+    reply[4] = j[_STATE]
+    reply[5] = j[_PHASE]
+    reply[6] = j[_CAUSE]
+    reply[7] = j[_OPERATOR_AGE]
+    reply[8] = j[_LATE_TICKS]
+    reply[9] = j[_REFUSED]
+    hz = j[_TICK_HZ]
+    left = j[_JOINTS]
+    count = _HEAD + 5 * left
+    reply = ptr32(int(reply) + 4 * _HEAD)
+    while left:
+        left -= 1
+        j = ptr32(int(j) + _RECORD_BYTES)
         position = (j[_POSITION] ^ s) - s
         speed = (j[_SPEED] ^ s) - s
-        whole = speed >> 8
-        reply[base] = position
-        reply[base + 1] = ((j[_SETPOINT] ^ s) - s) - position
-        reply[base + 2] = whole * hz + (((speed - (whole << 8)) * hz) >> 8)
-        reply[base + 3] = j[_OUTPUT]
-        reply[base + 4] = j[_FLAGS]
-        base += 5
-        channel += 1
-    return base
+        reply[0] = position
+        reply[1] = ((j[_SETPOINT] ^ s) - s) - position
+        reply[2] = (speed >> 8) * hz + (((speed & 255) * hz) >> 8)
+        reply[3] = j[_OUTPUT]
+        reply[4] = j[_FLAGS]
+        reply = ptr32(int(reply) + 20)
+    return count

@@ -54,16 +54,17 @@ _BUILD = const(2)
 _FOLLOW = const(3)
 _SLOW = const(4)
 _WATCH = const(5)
-_TORQUE = const(1)
-_BRAKE_IS_OPEN = const(2)
+_TORQUE_PHASES = const(0x7E)
+_BRAKE_OPEN_PHASES = const(0xBC)
+_JOINTS = const(36)
+_MODE = const(37)
 _OUTPUT = const(11)
 _FLAGS = const(12)
 _TRIPPED = const(15)
 _DRIVE_SIGN = const(43)
 _FLAG_BRAKE_CLOSED = const(1)
 _FLAG_DRIVE_ON = const(2)
-_JOINT_BYTES = const(256)
-_OUT_OUTPUT = const(0)
+_RECORD_BYTES = const(256)
 _OUT_DRIVES = const(8)
 _OUT_BRAKES_OPEN = const(9)
 _REACT_PAUSE = const(1)
@@ -74,8 +75,8 @@ _REACT_OFF = const(5)
 
 
 @micropython.viper
-def step(b: ptr32) -> int:
-    """Take up a request, or go on in a stop, by one tick; return what joints do: REST to WATCH."""
+def step(b: ptr32):
+    """Take up a request, or go on in a stop, by one tick; leave in MODE what the joints do."""
     b[_TICK] = (b[_TICK] + 1) & 0x3FFFFFFF
     request = b[_REQUEST]
     b[_REQUEST] = 0
@@ -145,17 +146,19 @@ def step(b: ptr32) -> int:
     b[_TIMER] = timer
     b[_PHASE] = phase
 
-    if phase == _OFF:
-        return _REST
-    if phase == _RELEASED:
-        return _FREE
-    if phase == _BUILDING:
-        return _BUILD
-    if phase == _CLOSING or (phase == _HOLDING and b[_SETTLING] == 0):
-        return _WATCH
-    if phase == _RUN and b[_ENGAGED] and b[_OPERATOR_AGE] <= 2 * b[_COMMAND_PERIOD]:
-        return _FOLLOW
-    return _SLOW
+    mode = int(_SLOW)
+    if phase == _RUN:
+        if b[_ENGAGED] and b[_OPERATOR_AGE] <= 2 * b[_COMMAND_PERIOD]:
+            mode = int(_FOLLOW)
+    elif phase == _OFF:
+        mode = int(_REST)
+    elif phase == _RELEASED:
+        mode = int(_FREE)
+    elif phase == _BUILDING:
+        mode = int(_BUILD)
+    elif phase == _CLOSING or (phase == _HOLDING and b[_SETTLING] == 0):
+        mode = int(_WATCH)
+    b[_MODE] = mode
 
 
 @micropython.viper
@@ -193,45 +196,40 @@ def react(b: ptr32, reactions: ptr32, code: int, channel: int, value: int) -> in
 
 
 @micropython.viper
-def hardware(b: ptr32) -> int:
-    """Return what drives and brakes do now: TORQUE, BRAKE_IS_OPEN, both or none. A tripped joint has no torque."""
-    phase = b[_PHASE]
-    if phase == _RELEASED:
-        return _BRAKE_IS_OPEN
-    if phase == _OFF:
-        return 0
-    if phase == _BUILDING or phase == _CLOSING:
-        return _TORQUE
-    return _TORQUE | _BRAKE_IS_OPEN
+def actuate(j: ptr32, outputs: ptr32):
+    """Bring what drives and brakes do in this phase to the port's ``outputs`` and to the flags of the joints.
 
-
-@micropython.viper
-def actuate(joints: ptr32, outputs: ptr32, n: int, state: int):
-    """Bring ``state``, as ``hardware`` told it, to the port's ``outputs`` and to the flags of the ``n`` joints."""
-    s = int(1) << 31
+    ``j`` walks over the records, the board's first. A tripped joint has no torque, and its brake is closed.
+    """
     drives = 0
     brakes_open = 0
+    torque = (_TORQUE_PHASES >> j[_PHASE]) & 1
+    brake_open = (_BRAKE_OPEN_PHASES >> j[_PHASE]) & 1
+    n = j[_JOINTS]
     channel = 0
     while channel < n:
-        j = ptr32(int(joints) + _JOINT_BYTES * channel)
-        mine = state
+        j = ptr32(int(j) + _RECORD_BYTES)
+        drive_on = torque
+        open_this = brake_open
         if j[_TRIPPED]:
-            if state == 0:
+            if torque:
+                drive_on = 0
+                open_this = 0
+            elif not brake_open:
                 j[_TRIPPED] = 0
-            elif state & _TORQUE:
-                mine = 0
         flags = j[_FLAGS]
-        if mine & _TORQUE:
-            output = (j[_OUTPUT] ^ s) - s
+        if drive_on:
+            output = j[_OUTPUT]
             if j[_DRIVE_SIGN] != 1:
-                output = 0 - output
-            outputs[_OUT_OUTPUT + channel] = output
+                s = int(1) << 31
+                output = 0 - ((output ^ s) - s)
+            outputs[channel] = output
             drives = drives | (1 << channel)
             flags = flags | _FLAG_DRIVE_ON
         else:
-            outputs[_OUT_OUTPUT + channel] = 0
+            outputs[channel] = 0
             j[_OUTPUT] = 0
-        if mine & _BRAKE_IS_OPEN:
+        if open_this:
             brakes_open = brakes_open | (1 << channel)
         else:
             flags = flags | _FLAG_BRAKE_CLOSED

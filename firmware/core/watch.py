@@ -5,6 +5,7 @@ from micropython import const
 
 _STATE = const(0)
 _PHASE = const(1)
+_TICK = const(3)
 _OPERATOR_AGE = const(4)
 _LINK_AGE = const(5)
 _OPERATOR_TIMEOUT = const(10)
@@ -15,8 +16,11 @@ _SUPPLY_MAX = const(15)
 _LATE_MAX = const(16)
 _TIMER = const(17)
 _SETTLING = const(18)
+_LATE_TICKS = const(24)
 _SUPPLY_OUT = const(32)
 _WATCH_VALUE = const(34)
+_LAST_US = const(38)
+_PERIOD_US = const(39)
 _DISABLED = const(0)
 _PAUSED = const(2)
 _OFF = const(0)
@@ -25,6 +29,7 @@ _RUN = const(3)
 _HOLDING = const(5)
 _CLOSING = const(6)
 _RELEASED = const(7)
+_INPUT_TIME_US = const(0)
 _INPUT_SUPPLY_MV = const(1)
 _INPUT_SWITCHES = const(2)
 _INPUT_E_STOP = const(1)
@@ -41,17 +46,26 @@ _OUTPUT_NOT_BUILT = const(18)
 
 # Ages saturate here instead of wrapping: a stale command can never look fresh.
 _AGE_MAX = const(1073741823)
+# Time stamps wrap at 2^30 us.
+_TIME_MASK = const(0x3FFFFFFF)
 # Motors that start and stop move the supply for a tick; three ticks in a row are its own trouble.
 _SUPPLY_TICKS = const(3)
 
 
 @micropython.viper
-def watch(b: ptr32, inputs: ptr32, late_us: int) -> int:
+def watch(b: ptr32, inputs: ptr32) -> int:
     """Age the clocks by a tick and check the board; return the gravest fault's code, its measure in WATCH_VALUE.
 
-    Operator age counts from the last newer operator sequence, link age from the last valid frame. A board that was
-    never configured has nothing to check.
+    Operator age counts from the last newer operator sequence, link age from the last valid frame. A tick that begins
+    half a period late is counted. A board that was never configured has nothing to check.
     """
+    now_us = inputs[_INPUT_TIME_US]
+    late_us = ((now_us - b[_LAST_US]) & _TIME_MASK) - b[_PERIOD_US]
+    b[_LAST_US] = now_us
+    if b[_TICK] == 0:
+        late_us = 0
+    if late_us > b[_PERIOD_US] >> 1:
+        b[_LATE_TICKS] = b[_LATE_TICKS] + 1
     age = b[_OPERATOR_AGE]
     if age < _AGE_MAX:
         age += 1

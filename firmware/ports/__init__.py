@@ -23,6 +23,7 @@ INPUTS_SIZE = 24
 E_STOP = 1
 BRAKE_RELEASE = 2
 MAINTENANCE_STRAP = 4  # asked for at boot only
+DRIVE_FAULTS_SHIFT = 8
 DRIVE_FAULT = 256
 
 # Indices into Port.outputs.

@@ -1,8 +1,11 @@
 """Frames on the serial line: COBS(payload || CRC-16) || 0x00.
 
-COBS: S. Cheshire and M. Baker, "Consistent Overhead Byte Stuffing", IEEE/ACM ToN 1999. CRC-16/CCITT, polynomial 0x1021,
-initial value 0xFFFF, computed a byte at a time without a table.
+COBS: S. Cheshire and M. Baker, "Consistent Overhead Byte Stuffing", IEEE/ACM ToN 1999. A frame is one block of it at
+most, so both ways work in place: a payload stands in its frame from the second byte on, and only the code bytes, where
+its zeros are, change. CRC-16/CCITT, polynomial 0x1021, initial value 0xFFFF, two bytes at a time through two tables.
 """
+
+from array import array
 
 import micropython
 from micropython import const
@@ -18,104 +21,130 @@ BAD_LENGTH = -3
 _BAD_COBS = const(-1)
 _BAD_CRC = const(-2)
 _BAD_LENGTH = const(-3)
-_DECODED_MAX = const(254)
+_FRAMED_MIN = const(4)
+_FRAMED_MAX = const(255)
+# Bytes from the one table to the other.
+_TABLE_BYTES = const(512)
+
+
+def _tables() -> "array[int]":
+    """Return the CRC of each last byte, then that of each last byte but one (a zero follows)."""
+    tables = array("H", [0] * 512)
+    for byte in range(256):
+        crc = byte << 8
+        for _ in range(8):
+            crc = (crc << 1) ^ 0x1021 if crc & 0x8000 else crc << 1
+        tables[byte] = crc & 0xFFFF
+    for byte in range(256):
+        crc = tables[byte]
+        tables[256 + byte] = (crc << 8 & 0xFFFF) ^ tables[crc >> 8]
+    return tables
+
+
+CRC = _tables()
 
 
 @micropython.viper
-def find_end(buffer: ptr8, start: int, stop: int) -> int:
-    """Return the index of the first zero byte in ``buffer[start:stop]``, or -1."""
-    i = start
-    while i < stop:
-        if buffer[i] == 0:
-            return i
-        i += 1
-    return 0 - 1
+def find_end(line: ptr8, at: int) -> int:
+    """Return the index of the first zero byte of ``line`` from ``at`` on; there is one."""
+    begun = int(line)
+    line = ptr8(int(line) + at)
+    while line[0]:
+        line = ptr8(int(line) + 1)
+    return int(line) - begun
 
 
 @micropython.viper
-def append(buffer: ptr8, at: int, chunk: ptr8, n: int):
-    """Copy ``chunk[:n]`` to ``buffer`` from index ``at`` on."""
-    i = 0
-    while i < n:
-        buffer[at + i] = chunk[i]
-        i += 1
+def move(line: ptr8, to: int, at: int, end: int):
+    """Move ``line[at:end]`` down to ``to``."""
+    while at < end:
+        line[to] = line[at]
+        to += 1
+        at += 1
 
 
 @micropython.viper
-def move_down(buffer: ptr8, start: int, stop: int):
-    """Move ``buffer[start:stop]`` to its beginning."""
-    i = 0
-    while start < stop:
-        buffer[i] = buffer[start]
-        i += 1
-        start += 1
+def unframe(line: ptr8, table: ptr16, at: int) -> int:
+    """Take the stuffing out of the frame that begins at ``line[at]`` and ends in a zero, and check its CRC.
 
-
-@micropython.viper
-def unframe(source: ptr8, start: int, stop: int, payload: ptr8) -> int:
-    """Decode the COBS block ``source[start:stop]`` (without its zero) and check its CRC.
-
-    Returns the payload's length, or BAD_COBS, BAD_CRC or BAD_LENGTH. ``payload`` holds at least 254 bytes.
+    ``table`` is CRC. Returns the length of the payload, which stands from ``at + 1`` on, or BAD_COBS, BAD_CRC or
+    BAD_LENGTH; the frame ends at the same zero then.
     """
-    n = 0
-    crc = 0xFFFF
-    while start < stop:
-        block = start + source[start]
-        if block == start or block > stop:
-            return _BAD_COBS
-        code = source[start]
-        start += 1
-        while start < block:
-            byte = source[start]
-            if byte == 0:
-                return _BAD_COBS
-            if n >= _DECODED_MAX:
-                return _BAD_LENGTH
-            payload[n] = byte
-            n += 1
-            x = (crc >> 8) ^ byte
-            x ^= x >> 4
-            crc = ((crc << 8) ^ (x << 12) ^ (x << 5) ^ x) & 0xFFFF
-            start += 1
-        if start < stop and code < 255:
-            if n >= _DECODED_MAX:
-                return _BAD_LENGTH
-            payload[n] = 0
-            n += 1
-            x = crc >> 8
-            x ^= x >> 4
-            crc = ((crc << 8) ^ (x << 12) ^ (x << 5) ^ x) & 0xFFFF
-    if n < 3:
+    begun = ptr8(int(line) + at)
+    line = begun
+    while line[0] and line[1] and line[2] and line[3]:
+        line = ptr8(int(line) + 4)
+    while line[0]:
+        line = ptr8(int(line) + 1)
+    stop = int(line)
+    n = stop - int(begun)
+    if n < _FRAMED_MIN or n > _FRAMED_MAX:
         return _BAD_LENGTH
+    line = ptr8(int(begun) + begun[0])
+    while int(line) < stop:
+        line = ptr8(int(line) + line[0])
+    if int(line) != stop:
+        return _BAD_COBS
+    line = ptr8(int(begun) + begun[0])
+    while int(line) < stop:
+        code = line[0]
+        line[0] = 0
+        line = ptr8(int(line) + code)
+    line = ptr8(int(begun) + 1)
+    high = ptr16(int(table) + _TABLE_BYTES)
+    crc = 0xFFFF
+    stop -= 3
+    while int(line) < stop:
+        crc = high[(crc >> 8) ^ line[0]] ^ table[(crc & 255) ^ line[1]]
+        crc = high[(crc >> 8) ^ line[2]] ^ table[(crc & 255) ^ line[3]]
+        line = ptr8(int(line) + 4)
+    stop += 3
+    while int(line) < stop:
+        crc = ((crc << 8) & 0xFFFF) ^ table[(crc >> 8) ^ line[0]]
+        line = ptr8(int(line) + 1)
     # A CRC run over its own big-endian value leaves zero.
-    if crc != 0:
+    if crc:
+        line = begun
+        while n:
+            n -= 1
+            line[n] = 1
         return _BAD_CRC
-    return n - 2
+    return int(line) - int(begun) - 3
 
 
 @micropython.viper
-def frame(payload: ptr8, n: int, out: ptr8) -> int:
-    """Append the CRC to ``payload[:n]`` (two spare bytes behind it) and write the frame; return the frame's length."""
+def frame(line: ptr8, table: ptr16, n: int) -> int:
+    """Make a frame around the payload ``line[1 : 1 + n]``, three spare bytes behind it; return the frame's length.
+
+    ``table`` is CRC.
+    """
+    code = line
+    line = ptr8(int(line) + 1)
+    end = int(line) + n
+    stop = end - 1
+    high = ptr16(int(table) + _TABLE_BYTES)
     crc = 0xFFFF
-    code_at = 0
-    length = 1
-    end = n + 2
-    i = 0
-    while i < end:
-        if i == n:
-            payload[n] = crc >> 8
-            payload[n + 1] = crc & 255
-        byte = payload[i]
-        i += 1
-        x = (crc >> 8) ^ byte
-        x ^= x >> 4
-        crc = ((crc << 8) ^ (x << 12) ^ (x << 5) ^ x) & 0xFFFF
-        if byte == 0:
-            out[code_at] = length - code_at
-            code_at = length
-        else:
-            out[length] = byte
-        length += 1
-    out[code_at] = length - code_at
-    out[length] = 0
-    return length + 1
+    while int(line) < stop:
+        crc = high[(crc >> 8) ^ line[0]] ^ table[(crc & 255) ^ line[1]]
+        if not line[0]:
+            code[0] = int(line) - int(code)
+            code = line
+        if not line[1]:
+            code[0] = int(line) + 1 - int(code)
+            code = ptr8(int(line) + 1)
+        line = ptr8(int(line) + 2)
+    if n & 1:
+        crc = ((crc << 8) & 0xFFFF) ^ table[(crc >> 8) ^ line[0]]
+    behind = ptr8(end)
+    behind[0] = crc >> 8
+    behind[1] = crc
+    behind[2] = 0
+    end += 2
+    while True:
+        while line[0]:
+            line = ptr8(int(line) + 1)
+        code[0] = int(line) - int(code)
+        if int(line) == end:
+            return n + 4
+        code = line
+        line = ptr8(int(line) + 1)

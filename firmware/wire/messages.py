@@ -31,15 +31,11 @@ STOP = 4
 REFUSED_FRAME = 32
 REFUSED_SCHEMA = 33
 REFUSED_LINK_SEQUENCE = 34
-REFUSED_OPERATOR_SEQUENCE = 35
-REFUSED_JOINT_COUNT = 36
-REFUSED_NOT_ENABLED = 37
 REFUSED_NOT_DISABLED = 38
 REFUSED_NOT_CONFIGURED = 39
 REFUSED_FAULT_LATCHED = 43
 REFUSED_CHANNEL = 44
 REFUSED_CONFIGURATION = 45
-REFUSED_ENGAGE = 46
 REFUSED_NOT_PAUSED = 47
 REFUSED_RELEASED = 48
 
@@ -67,6 +63,7 @@ CONFIGURE_JOINT_RANGES = array(
 _STATE_COMMAND_RANGES = array("i", (6, 6, 0, _INT_MAX, 0, _INT_MAX, 0, 4))
 _SEQUENCE_RANGES = array("i", (0, 0x7F, 0, _INT_MAX))
 
+_COMMAND = const(4)
 _COMMAND_HEAD = const(3)
 _JOINTS_MAX = const(8)
 _DRIVE_SIGN_FIELD = const(23)
@@ -85,18 +82,27 @@ def _out_of_range(message: ptr32, ranges: ptr32, count: int) -> int:
     return 0 - 1
 
 
-def fault_in(message: "array[int]", count: int) -> int:
+@micropython.viper
+def fault_in(message, count: int) -> int:
     """Return -1 if ``message[:count]`` fits protocol.cddl, else the index of a field that does not.
 
     A wrong type or number of fields is told as field 0.
     """
+    m = ptr32(message)
+    s = int(1) << 31
+    if m[0] != _COMMAND:
+        return int(_fault_in_other(message, count))
+    if count < _COMMAND_HEAD + 2 or count > _COMMAND_HEAD + 2 * _JOINTS_MAX or not count & 1:
+        return 0
+    if (m[1] ^ s) - s < 0 or (m[2] ^ s) - s < 0:
+        return 1
+    return 0 - 1
+
+
+def _fault_in_other(message: "array[int]", count: int) -> int:
     if count < 2:
         return 0
     kind = message[0]
-    if kind == COMMAND:
-        if message[2] < 0 or count < _COMMAND_HEAD + 2 or count > _COMMAND_HEAD + 2 * _JOINTS_MAX or not count & 1:
-            return 0
-        return _out_of_range(message, _SEQUENCE_RANGES, 2)
     if kind == IDENTIFY or kind == KEEP_ALIVE or kind == MAINTENANCE:
         return _out_of_range(message, _SEQUENCE_RANGES, 2) if count == 2 else 0
     if kind == STATE_COMMAND:

@@ -12,7 +12,7 @@ def _head(major: int, value: int) -> bytes:
 
 
 def array_of(items: "list[int | str]", out: bytearray) -> int:
-    """Encode ``items`` as one CBOR array into ``out``; return the number of bytes."""
+    """Encode ``items`` as one CBOR array into ``out`` from its second byte on; return the number of bytes."""
     parts = [_head(0x80, len(items))]
     for item in items:
         if isinstance(item, str):
@@ -23,5 +23,5 @@ def array_of(items: "list[int | str]", out: bytearray) -> int:
         else:
             parts.append(_head(0, item))
     data = b"".join(parts)
-    out[: len(data)] = data
+    out[1 : 1 + len(data)] = data
     return len(data)

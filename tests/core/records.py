@@ -6,6 +6,7 @@ from array import array
 
 from core import layout as L
 from core.joint import tick_joints
+from core.profile import plan
 from ports import COUNT, CURRENT, INPUTS_SIZE
 
 # A joint that no check stops, no limit holds and no gain moves, until a test says otherwise.
@@ -45,9 +46,28 @@ def joint_with(**fields: int) -> array[int]:
     return joint
 
 
+def board_of(*joints: array[int], **fields: int) -> array[int]:
+    """Return the records of a board that has these fields and copies of these joints."""
+    board = array("i", [0] * L.BOARD_SIZE)
+    board[L.JOINTS] = len(joints)
+    for name, value in fields.items():
+        board[getattr(L, name)] = value
+    return sum(joints, board)
+
+
+def plan_joint(joint: array[int], period: int) -> None:
+    """Let the joint plan the way to its command, to be reached in ``period`` ticks."""
+    records = board_of(joint, COMMAND_PERIOD=period)
+    plan(records)
+    joint[:] = records[L.BOARD_SIZE :]
+
+
 def tick(joint: array[int], mode: int, count: int | None = None, current_ma: int = 0) -> int:
     """Tick the joint with its encoder at ``count`` (where it was, if None); return the tick's result."""
     inputs = array("i", [0] * INPUTS_SIZE)
     inputs[COUNT] = joint[L.COUNT] if count is None else count
     inputs[CURRENT] = current_ma
-    return tick_joints(joint, inputs, 1, mode)
+    records = board_of(joint, MODE=mode)
+    result: int = tick_joints(records, inputs)
+    joint[:] = records[L.BOARD_SIZE :]
+    return result

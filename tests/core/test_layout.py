@@ -26,7 +26,10 @@ def test_private_constants_are_copies_of_what_they_are_named_after(source: Path)
     copies = re.findall(r"^_(\w+) = const\((\w+)\)$", source.read_text(), re.MULTILINE)
     for name, value in copies:
         prefix = next((prefix for prefix in OTHERS if name.startswith(prefix)), "")
-        original = getattr(OTHERS.get(prefix, layout), name.removeprefix(prefix), None)
+        if prefix:
+            original = getattr(OTHERS[prefix], name.removeprefix(prefix), None)
+        else:
+            original = getattr(layout, name, getattr(messages, name, None))
         if prefix:
             assert original is not None, name
         if original is not None:
@@ -37,9 +40,13 @@ def test_records_follow_each_other_at_the_distance_that_viper_code_steps() -> No
     steps = [
         value
         for source in SOURCES
-        for value in re.findall(r"^_JOINT_BYTES = const\((\d+)\)$", source.read_text(), re.M)
+        for value in re.findall(r"^_RECORD_BYTES = const\((\d+)\)$", source.read_text(), re.M)
     ]
-    assert set(steps) == {str(4 * layout.JOINT_SIZE)}
+    assert set(steps) == {str(4 * layout.JOINT_SIZE)} == {str(4 * layout.BOARD_SIZE)}
+
+
+def test_viper_code_counts_channels_from_the_first_output() -> None:
+    assert ports.OUTPUT == 0
 
 
 def test_fault_codes_in_the_tick_are_those_of_the_table() -> None:

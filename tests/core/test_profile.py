@@ -4,11 +4,10 @@ from array import array
 
 from hypothesis import example, given
 from hypothesis import strategies as st
-from records import joint_with
+from records import joint_with, plan_joint
 from records import tick as tick_joint
 
 from core import layout as L
-from core.profile import plan
 
 SPEED_MAX = 5000 << 8  # 5 rad/s at 1 kHz
 ACCELERATION = 60 << 8
@@ -29,7 +28,7 @@ def joint_at(position: int, speed: int = 0) -> array[int]:
 def follow(joint: array[int], position: int, speed: int, period: int, ticks: int) -> None:
     """Command ``position`` (urad) and ``speed`` (Q8), then let ``ticks`` pass, checking every limit in each."""
     joint[L.COMMAND], joint[L.COMMAND_SPEED] = position, speed
-    plan(joint, 1, period)
+    plan_joint(joint, period)
     for _ in range(ticks):
         tick(joint, L.FOLLOW)
 

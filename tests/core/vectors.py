@@ -10,14 +10,14 @@ except ImportError:
 import micropython
 
 from core import layout as L
+from core.command import take
 from core.faults import REACTIONS
 from core.joint import tick_joints
-from core.limits import apart, post, refusal
 from core.profile import plan
 from core.report import report
-from core.stops import actuate, hardware, react, step
+from core.stops import actuate, react, step
 from core.watch import watch
-from ports import COUNT, CURRENT, DRIVE_FAULT, INPUTS_SIZE, OUTPUTS_SIZE, SUPPLY_MV, SWITCHES
+from ports import COUNT, CURRENT, DRIVE_FAULT, INPUTS_SIZE, OUTPUTS_SIZE, SUPPLY_MV, SWITCHES, TIME_US
 
 JOINTS = 2
 # The largest place that a joint may have.
@@ -89,8 +89,10 @@ def mix(checksum: int, values: ptr32, count: int) -> int:  # noqa: F821
 
 def main(count):
     """Print one line for every vector: a checksum of all that the tick wrote, and now and then the whole of it."""
-    b = array("i", [0] * L.BOARD_SIZE)
-    b[L.TICK_HZ] = 1000
+    records = array("i", [0] * (L.BOARD_SIZE + JOINTS * L.JOINT_SIZE))
+    b = memoryview(records)[: L.BOARD_SIZE]
+    joints = [memoryview(records)[L.BOARD_SIZE + L.JOINT_SIZE * k :][: L.JOINT_SIZE] for k in range(JOINTS)]
+    b[L.JOINTS], b[L.TICK_HZ], b[L.PERIOD_US] = JOINTS, 1000, 1000
     b[L.COMMAND_PERIOD], b[L.OPERATOR_TIMEOUT], b[L.LINK_TIMEOUT], b[L.HOLD] = 5, 30, 20, 40
     b[L.SETTLE], b[L.BUILD_MAX], b[L.OPEN_TIME], b[L.CLOSE_TIME] = 3, 9, 5, 5
     b[L.SUPPLY_MIN], b[L.SUPPLY_MAX], b[L.LATE_MAX] = 18000, 30000, 500
@@ -98,8 +100,6 @@ def main(count):
     inputs = array("i", [0] * INPUTS_SIZE)
     outputs = array("i", [0] * OUTPUTS_SIZE)
     command = array("i", [0] * (3 + 2 * JOINTS))
-    records = array("i", [0] * (JOINTS * L.JOINT_SIZE))
-    joints = [memoryview(records)[L.JOINT_SIZE * k : L.JOINT_SIZE * (k + 1)] for k in range(JOINTS)]
     for n in range(count):
         if n % 40 == 0:
             for j in joints:
@@ -115,35 +115,43 @@ def main(count):
             command[3 + 2 * k], command[4 + 2 * k] = extreme(-PLACE, PLACE), extreme(-8000000, 8000000)
             if draw(0, 2):
                 command[3 + 2 * k] = max(-PLACE, min(PLACE, j[L.SETPOINT] + draw(-60000, 60000)))
-        why = refusal(records, command, JOINTS) + apart(records, command, JOINTS)
+        command[2] = max(0, b[L.OPERATOR_SEQ] + draw(-2, 8))
+        phase = b[L.PHASE]
+        if draw(0, 2):
+            b[L.PHASE] = draw(L.BUILDING, L.RUN)
+        why = take(records, command, 3 + 2 * JOINTS if draw(0, 20) else 3 + 2 * draw(1, 8))
+        b[L.PHASE] = phase
         if draw(0, 4) == 0:
-            post(records, command, JOINTS, 1000)
-            plan(records, JOINTS, draw(1, 14))
+            b[L.COMMAND_PERIOD] = draw(1, 14)
+            plan(records)
+            b[L.COMMAND_PERIOD] = 5
         if draw(0, 9) == 0:
             b[L.REQUEST] = draw(0, 5)
         if draw(0, 9) == 0:
             b[L.OPERATOR_AGE] = b[L.LINK_AGE] = 0
             b[L.ENGAGED] = 1
-        fault = watch(b, inputs, 0 if draw(0, 40) else extreme(-500, 600))
+        inputs[TIME_US] = (inputs[TIME_US] + 1000 + (0 if draw(0, 40) else extreme(-500, 600))) & 0x3FFFFFFF
+        fault = watch(records, inputs)
         if fault:
-            react(b, REACTIONS, fault, -1, b[L.WATCH_VALUE])
-        mode = step(b) if draw(0, 9) else draw(L.REST, L.WATCH)
-        result = tick_joints(records, inputs, JOINTS, mode)
+            react(records, REACTIONS, fault, -1, b[L.WATCH_VALUE])
+        step(records)
+        if draw(0, 9) == 0:
+            b[L.MODE] = draw(L.REST, L.WATCH)
+        result = tick_joints(records, inputs)
         b[L.MOVING], b[L.NOT_BUILT] = result & L.JOINT_MOVING, result & L.JOINT_NOT_BUILT
         for k, j in enumerate(joints):
             if j[L.FAULT_CODE]:
-                j[L.TRIPPED] = react(b, REACTIONS, j[L.FAULT_CODE], k, j[L.FAULT_VALUE])
+                j[L.TRIPPED] = react(records, REACTIONS, j[L.FAULT_CODE], k, j[L.FAULT_VALUE])
             if draw(0, 5) == 0:
                 j[L.TRIPPED] = 0
-        out = hardware(b)
-        actuate(records, outputs, JOINTS, out)
-        size = report(b, records, reply, JOINTS)
+        actuate(records, outputs)
+        size = report(records, reply)
         checksum = 17
-        for values in (array("i", (why, mode, result, out, size)), records, b, outputs, reply):
+        for values in (array("i", (why, result, size)), records, outputs, reply):
             checksum = mix(checksum, values, len(values))
         print(n, checksum)
         if n % 500 == 0:
-            print(list(records), list(b), list(reply))
+            print(list(records), list(reply))
 
 
 main(int(sys.argv[1]) if len(sys.argv) > 1 else 12000)

@@ -51,51 +51,92 @@ def _within(value: int) -> Word:
     return Word(value)
 
 
-class Ptr32:
-    """A pointer to 32-bit words, as viper has it; ``int(pointer)`` is its address."""
+class Pointer:
+    """A pointer as viper has it: made from an array, or from an address, which is what ``int(pointer)`` gives."""
 
-    # Each array that is pointed to gets an address range of its own.
-    _arrays: ClassVar[list[Any]] = []
+    SIZE: ClassVar[int]
+    FORMAT: ClassVar[str]
+    # Each array that is pointed to gets an address range of its own, until many others have come after it.
     _SPAN = 1 << 20
+    _RANGES = 64
+    _arrays: ClassVar[list[Any]] = [None] * _RANGES
+    _next: ClassVar[int] = 0
 
-    def __init__(self, words: Any) -> None:
-        if isinstance(words, int):
-            number, offset = divmod(words, self._SPAN)
-            if offset % 4:
-                raise ValueError("words are read at multiples of four bytes")
-            self.words = memoryview(self._arrays[number])[offset // 4 :]
-        else:
-            self.words = words
+    def __init__(self, target: Any) -> None:
+        if isinstance(target, Pointer):
+            target = int(target)
+        if not isinstance(target, int):
+            number = Pointer._next
+            Pointer._next = (number + 1) % self._RANGES
+            self._arrays[number] = memoryview(target).cast("B")
+            target = number * self._SPAN
+        number, offset = divmod(target, self._SPAN)
+        if offset % self.SIZE:
+            raise ValueError(f"{self.SIZE} bytes are read at multiples of as many")
+        self._address = int(target)
+        data = self._arrays[number]
+        self._items = data[: len(data) // self.SIZE * self.SIZE].cast(self.FORMAT)
+        self._first = offset // self.SIZE
 
     def __int__(self) -> int:
-        self._arrays[:] = [*self._arrays[-63:], self.words]
-        return (len(self._arrays) - 1) * self._SPAN
+        return self._address
 
     def __getitem__(self, index: int) -> Word:
-        return Word(self.words[index] & 0xFFFFFFFF)
+        if self._first + index < 0:
+            raise IndexError("read before the array")
+        return Word(self._items[self._first + index])
 
     def __setitem__(self, index: int, value: int) -> None:
+        if self._first + index < 0:
+            raise IndexError("written before the array")
+        self._items[self._first + index] = self.kept(value)
+
+    def kept(self, value: int) -> int:
+        """Return what remains of ``value`` in memory."""
+        return value & (1 << 8 * self.SIZE) - 1
+
+
+class Ptr8(Pointer):
+    """To bytes; a store keeps the lowest eight bits."""
+
+    SIZE = 1
+    FORMAT = "B"
+
+
+class Ptr16(Pointer):
+    """To 16-bit words."""
+
+    SIZE = 2
+    FORMAT = "H"
+
+
+class Ptr32(Pointer):
+    """To 32-bit words, whose stores have to fit."""
+
+    SIZE = 4
+    FORMAT = "I"
+
+    def kept(self, value: int) -> int:
+        """Return the word; raise OverflowError if it is none."""
         if not -0x80000000 <= value <= 0xFFFFFFFF:
             raise OverflowError(f"{value} does not fit 32 bits")
-        self.words[index] = (value & 0xFFFFFFFF ^ 0x80000000) - 0x80000000
-
-
-class Ptr8:
-    """A pointer to bytes."""
+        return super().kept(value)
 
 
 def viper(function: Any) -> Any:
-    """Give the function its ``ptr32`` arguments as Ptr32."""
+    """Give the function its arguments as the pointers that their annotations ask for."""
     kinds = [parameter.annotation for parameter in inspect.signature(function).parameters.values()]
-    pointers = [index for index, kind in enumerate(kinds) if kind is Ptr32]
+    pointers = [
+        (index, kind) for index, kind in enumerate(kinds) if isinstance(kind, type) and issubclass(kind, Pointer)
+    ]
     if not pointers:
         return function
 
     @functools.wraps(function)
     def call(*arguments: Any) -> Any:
         converted = list(arguments)
-        for index in pointers:
-            converted[index] = Ptr32(converted[index])
+        for index, kind in pointers:
+            converted[index] = kind(converted[index])
         return function(*converted)
 
     return call
@@ -111,5 +152,6 @@ def const(value: int) -> int:
     return value
 
 
-builtins.ptr32 = Ptr32  # type: ignore[attr-defined]
 builtins.ptr8 = Ptr8  # type: ignore[attr-defined]
+builtins.ptr16 = Ptr16  # type: ignore[attr-defined]
+builtins.ptr32 = Ptr32  # type: ignore[attr-defined]

@@ -7,9 +7,13 @@ import micropython
 
 from core import layout as L
 from executive import Board
-from ports import COUNT, CURRENT, INPUTS_SIZE, OUTPUT, OUTPUTS_SIZE, SUPPLY_MV, TIME_US
+from ports import BYTES, COUNT, CURRENT, INPUTS_SIZE, OUTPUT, OUTPUTS_SIZE, SUPPLY_MV, TICK, TIME_US
 from wire import cbor, frames
 from wire import messages as M
+
+
+class Done(Exception):
+    """Enough ticks have passed."""
 
 
 class Port:
@@ -24,6 +28,19 @@ class Port:
         self.incoming = bytearray(frames.FRAME_MAX + 2)
         self.pending = 0
         self.answers = 0
+        self.ticks = 0
+        self.feeds = 0
+
+    def wait(self):
+        """Let the host talk; every tick brings bytes."""
+        self.ticks += 1
+        if self.ticks == WARM_UP:
+            micropython.heap_lock()
+        if self.ticks > WARM_UP + TICKS:
+            micropython.heap_unlock()
+            raise Done
+        talk(self.ticks)
+        return TICK | BYTES
 
     def begin(self):
         self.inputs[TIME_US] = (self.inputs[TIME_US] + 1000) & 0x3FFFFFFF
@@ -33,6 +50,9 @@ class Port:
 
     def commit(self):
         pass
+
+    def feed(self):
+        self.feeds += 1
 
     def read(self, buffer):
         n = self.pending
@@ -46,57 +66,56 @@ class Port:
 
 
 JOINTS = 3
+WARM_UP = 200
+TICKS = int(sys.argv[1])
 port = Port()
 board = Board(port, "b", "u", ["a", "b", "c"])
 message = array("i", [0] * cbor.ITEMS_MAX)
-scratch = bytearray(frames.FRAME_MAX + 2)
 seq = 0
 
 
 def send(count):
-    """Put ``message`` into the port's receive buffer and let the board answer."""
+    """Put ``message`` where the port's next read takes it from."""
     global seq
     seq += 1
     message[1] = seq
-    port.pending = frames.frame(scratch, cbor.encode(message, count, scratch), port.incoming)
-    board.receive()
+    port.pending = frames.frame(port.incoming, frames.CRC, cbor.encode(port.incoming, message, count))
 
 
-def run(ticks):
-    """Tick and talk: commands, keep-alives, refused commands and damaged frames in turn."""
-    for n in range(ticks):
-        board.tick()
-        kind = n % 20
-        if kind < 4:
-            message[0] = M.COMMAND
-            message[2] = n + 10
-            for channel in range(JOINTS):
-                message[3 + 2 * channel] = board.joints[channel][L.SETPOINT] + 100
-                message[4 + 2 * channel] = 20000
-            if kind == 3:
-                message[3] = 5000000
-            send(3 + 2 * JOINTS)
-        elif kind == 7:
-            port.pending = 9
-            board.receive()
-        else:
-            message[0] = M.KEEP_ALIVE
-            send(2)
-        if board.board[L.EVENT]:
-            board._send_fault()
-        phase = board.board[L.PHASE]
-        board.polls += 1
-        if phase == L.OFF or n % 5000 == 0:
-            message[0] = M.STATE_COMMAND
-            message[2] = n + 11
-            message[3] = M.ENABLE
-            if phase != L.OFF:
-                message[3] = M.PAUSE if n % 10000 else M.STOP
-            elif board.board[L.STATE] == L.FAULT:
-                message[3] = M.DISABLE
-            send(4)
+def talk(n):
+    """Say what the host says before tick ``n``: commands, keep-alives, refused commands and damaged frames in turn."""
+    if configuration:
+        port.pending = len(configuration[-1])
+        port.incoming[: port.pending] = configuration.pop()
+        return
+    kind = n % 20
+    phase = board.board[L.PHASE]
+    if phase == L.OFF or n % 5000 == 0:
+        message[0] = M.STATE_COMMAND
+        message[2] = n + 11
+        message[3] = M.ENABLE
+        if phase != L.OFF:
+            message[3] = M.PAUSE if n % 10000 else M.STOP
+        elif board.board[L.STATE] == L.FAULT:
+            message[3] = M.DISABLE
+        send(4)
+    elif kind < 4:
+        message[0] = M.COMMAND
+        message[2] = n + 10
+        for channel in range(JOINTS):
+            message[3 + 2 * channel] = board.joints[channel][L.SETPOINT] + 100
+            message[4 + 2 * channel] = 20000
+        if kind == 3:
+            message[3] = 5000000
+        send(3 + 2 * JOINTS)
+    elif kind == 7:
+        port.pending = 9
+    else:
+        message[0] = M.KEEP_ALIVE
+        send(2)
 
 
+configuration = []
 joint = (-3000000, 3000000, 3000000, 60000000, 40000000, 250000, 150000, 4096, 12, 4000, 10, 400, 9, 3000, 9, 3000, 9)
 joint += (16000, 32767, 2, 1, 100, 3000, 2000, 4096, 14, 1000000, 16000, 500, 9000, 32000, 50000, 50000, 50000, 4000000)
 joint += (100, 20, 40)
@@ -104,13 +123,15 @@ for channel in range(JOINTS):
     for k, value in enumerate((3, 0, channel) + joint):
         message[k] = value
     send(3 + len(joint))
+    configuration.append(bytes(port.incoming[: port.pending]))
 for k, value in enumerate((2, 0, 5000, 30000, 30000, 20, 20000, 28000, 500)):
     message[k] = value
 send(9)
-run(200)
-micropython.heap_lock()
+configuration.append(bytes(port.incoming[: port.pending]))
+configuration.reverse()
+port.pending = 0
 try:
-    run(int(sys.argv[1]))
-finally:
-    micropython.heap_unlock()
-print(board.board[L.TICK], port.answers, board.board[L.REFUSED], board.joints[0][L.SETPOINT])
+    board.run()
+except Done:
+    pass
+print(board.board[L.TICK], port.answers, board.board[L.REFUSED], board.joints[0][L.SETPOINT], port.feeds)

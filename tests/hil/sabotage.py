@@ -6,6 +6,7 @@ import sys
 
 import executive
 from core import layout as L
+from ports import TICK
 
 KIND = os.getenv("SABOTAGE")
 Board = executive.Board
@@ -16,18 +17,30 @@ def moving(board):
 
 
 class Sabotaged(Board):
-    """A board that breaks in the way that SABOTAGE names."""
+    """A board that breaks in the way that SABOTAGE names: where its tick begins, or where its background reads."""
 
     def __init__(self, *arguments):
-        Sabotaged.last = self
         super().__init__(*arguments)
+        Sabotaged.last = self
+        port = self.port
+        self.wait, self.begin, self.read = port.wait, port.begin, port.read
+        port.wait, port.begin, port.read = self.broken_wait, self.broken_begin, self.broken_read
 
-    def tick(self):
+    def broken_wait(self):
+        due = self.wait()
+        if KIND == "dead timer" and due & TICK and moving(self):
+            # The harness goes on, and nobody hears of it.
+            self.begin()
+            self.port.commit()
+            due &= ~TICK
+        return due
+
+    def broken_begin(self):
         if KIND in ("tick", "repl") and moving(self):
             raise ValueError("an exception in the tick")
-        super().tick()
+        self.begin()
 
-    def receive(self):
+    def broken_read(self, buffer):
         if moving(self):
             if KIND == "background":
                 raise KeyError("an exception in the background")
@@ -43,28 +56,12 @@ class Sabotaged(Board):
             if KIND == "collections":
                 for _ in range(20):
                     gc.collect()
-        super().receive()
-
-    def run(self):
-        if KIND in ("dead background", "dead timer"):
-            while not moving(self):
-                self.polls += 1
-                due = self.port.wait()
-                if due & 2:
-                    self.receive()
-                if due & 1:
-                    self.tick()
-                self._feed()
-            while True:
-                if self.port.wait() & 1:
-                    if KIND == "dead background":
+            if KIND == "dead background":
+                # On a board whose tick is a timer's interrupt, which goes on.
+                while True:
+                    if self.wait() & TICK:
                         self.tick()
-                    else:
-                        self.polls += 1
-                        self.port.begin()
-                        self.port.commit()
-                self._feed()
-        super().run()
+        return self.read(buffer)
 
 
 executive.Board = Sabotaged
@@ -74,8 +71,8 @@ except ValueError:
     if KIND != "repl":
         raise
     # A real board falls to its REPL, and its hardware goes on with what it was told last.
-    port = Sabotaged.last.port
+    board = Sabotaged.last
     while True:
-        if port.wait() & 1:
-            port.begin()
-            port.commit()
+        if board.wait() & TICK:
+            board.begin()
+            board.port.commit()

@@ -12,9 +12,9 @@ INT32 = st.integers(-(2**31), 2**31 - 1)
 
 
 def board_frame(items: list[int]) -> bytes:
-    out, framed = bytearray(frames.FRAME_MAX + 2), bytearray(frames.FRAME_MAX + 2)
-    n = frames.frame(out, cbor.encode(array("i", items), len(items), out), framed)
-    return bytes(framed[:n])
+    out = bytearray(frames.FRAME_MAX + 2)
+    n = frames.frame(out, frames.CRC, cbor.encode(out, array("i", items), len(items)))
+    return bytes(out[:n])
 
 
 @given(st.lists(INT32, min_size=1, max_size=48))
@@ -24,10 +24,9 @@ def test_both_sides_write_the_same_bytes(items: list[int]) -> None:
 
 @given(st.lists(INT32, min_size=1, max_size=48))
 def test_the_board_reads_what_the_host_writes(items: list[int]) -> None:
-    block = host.encode(items)[:-1]
-    payload, out = bytearray(frames.FRAME_MAX), array("i", [0] * cbor.ITEMS_MAX)
-    n = frames.unframe(block, 0, len(block), payload)
-    assert cbor.decode(payload, n, out) == len(items)
+    line, out = bytearray(b"\0" + host.encode(items) + bytes(8)), array("i", [0] * cbor.ITEMS_MAX)
+    n = frames.unframe(line, frames.CRC, 1)
+    assert cbor.decode(line, out, 2, n) == len(items)
     assert list(out[: len(items)]) == items
 
 
@@ -50,11 +49,12 @@ def test_junk_between_frames_costs_at_most_one_message(junk: bytes) -> None:
 
 @given(st.lists(INT32, min_size=1, max_size=20), st.data())
 def test_a_flipped_bit_is_noticed(items: list[int], data: st.DataObject) -> None:
-    block = bytearray(board_frame(items)[:-1])
-    at = data.draw(st.integers(0, len(block) - 1))
-    block[at] ^= 1 << data.draw(st.integers(0, 7))
-    payload = bytearray(frames.FRAME_MAX)
-    assert frames.unframe(block, 0, len(block), payload) < 0
+    line = bytearray(board_frame(items))
+    at = data.draw(st.integers(0, len(line) - 2))
+    line[at] ^= 1 << data.draw(st.integers(0, 7))
+    end = line.index(0)
+    assert frames.unframe(line, frames.CRC, 0) < 0
+    assert frames.find_end(line, 0) == end, "what follows the frame is still found"
 
 
 def test_a_line_that_babbles_without_end_does_not_fill_the_memory() -> None:

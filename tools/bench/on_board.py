@@ -28,7 +28,9 @@ def _median(function):
 
 # ---- the joint tick ------------------------------------------------------------------------
 
-joint = array("i", [0] * L.JOINT_SIZE)
+records = array("i", [0] * (L.BOARD_SIZE + L.JOINT_SIZE))
+records[L.JOINTS], records[L.COMMAND_PERIOD], records[L.MODE] = 1, 5, L.FOLLOW
+joint = memoryview(records)[L.BOARD_SIZE :]
 joint[L.CONFIGURED] = 1
 joint[L.POSITION_MIN], joint[L.POSITION_MAX] = -1600000, 1600000
 joint[L.SPEED_MAX], joint[L.ACCELERATION], joint[L.STOP_DECELERATION] = 3000 << 8, 40 << 8, 20 << 8
@@ -43,17 +45,15 @@ joint[L.STANDSTILL_MAX], joint[L.SLIP_MAX] = 10000, 10000
 inputs = array("i", [0] * INPUTS_SIZE)
 float_joint = FloatJoint()
 joint[L.COMMAND], joint[L.COMMAND_SPEED] = 512, 256
-_FOLLOW = L.FOLLOW
 
 
 def viper_tick(repeats):
     """Do a joint's share of Board.tick, with a command each fifth time."""
-    j = joint
     for k in range(repeats):
         if k % 5 == 0:
-            plan(j, 1, 5)
+            plan(records)
         inputs[COUNT] = k & 63
-        tick_joints(j, inputs, 1, _FOLLOW)
+        tick_joints(records, inputs)
 
 
 def float_tick(repeats):
@@ -69,10 +69,10 @@ def float_tick(repeats):
 
 
 values = array("i", [M.COMMAND, 123456, 98765, 250000, -700000, -130000, 420000, 1000000, 90000])
-payload = bytearray(frames.FRAME_MAX)
 framed = bytearray(frames.FRAME_MAX)
-size = frames.frame(payload, cbor.encode(values, len(values), payload), framed) - 1
+size = frames.frame(framed, frames.CRC, cbor.encode(framed, values, len(values))) - 1
 block = bytes(framed[:size])
+line = bytearray(frames.FRAME_MAX)
 out = array("i", [0] * cbor.ITEMS_MAX)
 assert plain_decode(block) == list(values)
 
@@ -80,8 +80,9 @@ assert plain_decode(block) == list(values)
 def viper_decode(repeats):
     """Take a frame as Board does."""
     for _ in range(repeats):
-        n = frames.unframe(framed, 0, size, payload)
-        n = cbor.decode(payload, n, out)
+        line[: size + 1] = framed[: size + 1]
+        n = frames.unframe(line, frames.CRC, 0)
+        n = cbor.decode(line, out, 1, n)
         if M.fault_in(out, n) >= 0:
             raise ValueError
 

@@ -18,6 +18,12 @@ from wire import cbor, frames
 from wire import messages as M
 
 JOINTS = 4
+# What every joint is commanded to do, urad/s: each command leads on by what it says, as those
+# of a hand in motion do, but for a tremor of 1 urad.
+VELOCITY = 20000
+# Encoder counts at the start, in the middle of the joints' ranges, and the first tick and sequence numbers.
+START = (20000, 20000, 80000, 2000)
+SEQUENCE = 100000
 # Cycles until the joints follow, and those that are counted.
 WARM_UP = 200
 CYCLES = 300
@@ -26,7 +32,7 @@ PLAIN_CALLS = 100
 COLLECT_EVERY = 20
 
 # The host's own, which are not counted when the board's are.
-frame, encode, append = frames.frame, cbor.encode, frames.append
+frame, encode = frames.frame, cbor.encode
 
 
 class Tally:
@@ -64,15 +70,30 @@ class Bench:
         self.inputs = array("i", [0] * INPUTS_SIZE)
         self.outputs = array("i", [0] * OUTPUTS_SIZE)
         self.inputs[SUPPLY_MV] = 24000
+        for channel in range(JOINTS):
+            self.inputs[COUNT + channel] = START[channel]
         self.board = executive.Board(self, "m3", "m3", ["a", "b", "c", "d"])
+        # Long numbers, as after minutes of work.
+        self.board.board[L.TICK] = SEQUENCE
         self.frame = bytearray(frames.FRAME_MAX + 2)
         self.size = 0
-        self._configuration = list(configuration)
+        self._configuration = []
         self._on_cycle = on_cycle
-        self._cycle = self._seq = 0
-        self._begun = mps2.instructions()
-        self._scratch = bytearray(frames.FRAME_MAX + 2)
+        self._cycle = self._begun = self._ended = 0
         self._message = array("i", [0] * (3 + 2 * JOINTS))
+        self._own = self._own_instructions()
+        self._configuration += configuration
+
+    def _own_instructions(self):
+        """Return what the port's own methods take in a cycle: another port takes another time."""
+        mps2.call(self.wait)
+        own = mps2.took() - (self._begun - self._ended)
+        for function, arguments in ((self.begin, ()), (self.commit, ()), (self.feed, ()), (self.read, (self.frame,))):
+            mps2.call(function, *arguments)
+            own += mps2.took()
+        mps2.call(self.write, self.frame, 0)
+        self._cycle = 0
+        return own + mps2.took()
 
     def run(self):
         """Run the board until all cycles have passed."""
@@ -83,7 +104,9 @@ class Bench:
 
     def wait(self):
         """End a cycle and prepare the next one: what happens between two calls is the board's doing."""
-        self._on_cycle((mps2.instructions() - self._begun) & 0x3FFFFFFF)
+        self._ended = mps2.instructions()
+        if self._cycle:
+            self._on_cycle(((self._ended - self._begun) & 0x3FFFFFFF) - self._own)
         self._cycle += 1
         if self._cycle == WARM_UP + CYCLES:
             if not self.board.board[L.MOVING]:
@@ -98,6 +121,7 @@ class Bench:
             self.frame[: self.size] = self._configuration.pop(0)
         else:
             self._command()
+        self.board._chunk[: self.size] = memoryview(self.frame)[: self.size]
         if self._cycle % COLLECT_EVERY == 0:
             gc.collect()
         self._begun = mps2.instructions()
@@ -105,18 +129,17 @@ class Bench:
 
     def _command(self):
         message = self._message
-        # Behind the sequences of the configuration.
-        message[1] = message[2] = 100 + self._cycle
+        message[1] = message[2] = SEQUENCE + self._cycle
         count = 3 + 2 * JOINTS
         message[0] = M.COMMAND
         for channel in range(JOINTS):
-            message[3 + 2 * channel] = self.board.joints[channel][L.SETPOINT] + 100
-            message[4 + 2 * channel] = 20000
+            message[3 + 2 * channel] = self.board.joints[channel][L.SETPOINT] + VELOCITY // 1000 + self._cycle % 3 - 1
+            message[4 + 2 * channel] = VELOCITY
         if self.board.board[L.PHASE] == L.OFF:
             message[0] = M.STATE_COMMAND
             message[3] = M.ENABLE
             count = 4
-        self.size = frame(self._scratch, encode(message, count, self._scratch), self.frame)
+        self.size = frame(self.frame, frames.CRC, encode(self.frame, message, count))
 
     def begin(self):
         """Do nothing: ``wait`` has set the inputs."""
@@ -124,8 +147,7 @@ class Bench:
     commit = feed = begin
 
     def read(self, buffer):
-        """Give the host's frame."""
-        append(buffer, 0, self.frame, self.size)
+        """Tell how long the host's frame is, which ``wait`` has put into the board's buffer."""
         return self.size
 
     def write(self, buffer, n):
@@ -177,8 +199,8 @@ def count_parts(configuration):
     executive.tick_joints = counted(executive.tick_joints, lambda count: joint_tick.add(count // JOINTS))
     parts = [
         Part("command_decode", (executive, "unframe"), (executive, "decode"), (executive, "fault_in")),
-        Part("command_check_and_plan", (executive, "refusal"), (executive, "post"), (executive, "plan")),
-        Part("safety", *((executive, name) for name in ("watch", "step", "hardware", "actuate"))),
+        Part("command_check_and_plan", (executive, "take"), (executive, "plan")),
+        Part("safety", *((executive, name) for name in ("watch", "step", "actuate"))),
         Part("feedback_encode", (executive, "report"), (executive, "encode"), (executive, "frame")),
     ]
 
