@@ -14,7 +14,7 @@ from core.profile import plan
 from core.report import report
 from core.stops import actuate, react, step
 from core.watch import watch
-from ports import COUNT, RESET_CAUSE
+from ports import RESET_CAUSE
 from wire import cbor, frames
 from wire import messages as M
 from wire.cbor import decode, encode
@@ -56,8 +56,8 @@ _COUNTER_MASK = const(0x3FFFFFFF)
 _IDENTITY_SIZE = 40
 _IDENTITY_JOINT = 17
 
-# Outputs that have not risen to what held the joints by then never will.
-_BUILD_MS = 200
+# Outputs that have not risen to what held the joints by then, beyond what their slew takes, never will.
+_BUILD_MS = 50
 # A joint still creeps up to its setpoint after a ramp; its standstill is monitored from then on.
 _SETTLE_MS = 30
 
@@ -157,7 +157,6 @@ class Board:
         self.board[L.JOINTS] = self.n
         self.board[L.TICK_HZ] = port.tick_hz
         self.board[L.PERIOD_US] = 1_000_000 // port.tick_hz
-        self.board[L.BUILD_MAX] = port.tick_hz * _BUILD_MS // 1000
         self.board[L.SETTLE] = port.tick_hz * _SETTLE_MS // 1000
         self.reset_cause = port.inputs[RESET_CAUSE]
         self._line = bytearray(_CHUNK + _CHUNK_SIZE + _LINE_SPARE)
@@ -260,12 +259,21 @@ class Board:
             self.board[L.HELD] = came - at
 
     def _identify(self) -> None:
-        self.board[L.LINK_AGE] = 0
-        self.board[L.LINK_SEQ] = self._message[1]
-        if self.board[L.PHASE] == L.OFF:
+        board = self.board
+        sequence = self._message[1]
+        idle = self._is_idle()
+        # A board that is on takes it as any message: what is repeated neither feeds the link's clock nor renumbers.
+        if idle or sequence > board[L.LINK_SEQ]:
+            board[L.LINK_AGE] = 0
+            board[L.LINK_SEQ] = sequence
+        if idle:
             # A new host, perhaps a new console: operator sequences begin anew.
-            self.board[L.OPERATOR_SEQ] = 0
+            board[L.OPERATOR_SEQ] = 0
         self._send_identity()
+
+    def _is_idle(self) -> bool:
+        """Return whether nothing has torque, and nothing is about to have."""
+        return self.board[L.PHASE] == L.OFF and self.board[L.REQUEST] != L.REQUEST_ENABLE
 
     def _manage(self, kind: int) -> None:
         if kind == M.STATE_COMMAND:
@@ -287,7 +295,8 @@ class Board:
         elif wanted == M.DISABLE:
             board[L.REQUEST] = L.REQUEST_CLEAR
         elif board[L.REQUEST] == L.REQUEST_STOP or board[L.REQUEST] == L.REQUEST_CLEAR:
-            pass  # a stop that waits for the tick is not put aside by what came after it
+            # A stop that waits for the tick is not put aside by what came after it.
+            self._refuse(M.REFUSED_NOT_DISABLED, -1, phase)
         elif wanted == M.PAUSE:
             if phase != L.RUN:
                 self._refuse(L.REFUSED_NOT_ENABLED, -1, board[L.STATE])
@@ -315,21 +324,21 @@ class Board:
             board[L.GUARDED] = 1
 
     def _maintain(self) -> None:
-        if self.board[L.PHASE] != L.OFF:
-            self._refuse(M.REFUSED_NOT_DISABLED, -1, self.board[L.PHASE])
-        else:
+        if self._is_idle():
             self.board[L.MAINTENANCE] = 1
+        else:
+            self._refuse(M.REFUSED_NOT_DISABLED, -1, self.board[L.PHASE])
 
     def _configured(self) -> bool:
         for joint in self.joints:
-            if not joint[L.CONFIGURED]:
+            if joint[L.CONFIGURED] != 1:
                 return False
         return self.board[L.OPERATOR_TIMEOUT] > 0
 
     def _configure_board(self) -> None:
         board = self.board
         message = self._message
-        if board[L.PHASE] != L.OFF:
+        if not self._is_idle():
             self._refuse(M.REFUSED_NOT_DISABLED, -1, board[L.PHASE])
             return
         if message[3] < 2 * message[2]:
@@ -345,19 +354,21 @@ class Board:
 
     def _configure_joint(self) -> None:
         message = self._message
-        if self.board[L.PHASE] != L.OFF:
+        if not self._is_idle():
             self._refuse(M.REFUSED_NOT_DISABLED, -1, self.board[L.PHASE])
             return
         channel = message[2]
         if channel >= self.n:
             self._refuse(M.REFUSED_CHANNEL, channel, self.n)
             return
-        fault = configure(self.joints[channel], message, self.board[L.TICK_HZ], self.port.inputs[COUNT + channel])
+        fault = configure(self.records, channel, message, self.port.inputs)
         if fault:
             self._refuse(M.REFUSED_CONFIGURATION, channel, fault)
             return
         self.board[L.OPEN_TIME] = max([joint[L.BRAKE_OPEN] for joint in self.joints])
         self.board[L.CLOSE_TIME] = max([joint[L.BRAKE_CLOSE] for joint in self.joints])
+        slowest = max([joint[L.OUTPUT_MAX] // joint[L.SLEW] for joint in self.joints if joint[L.CONFIGURED]])
+        self.board[L.BUILD_MAX] = self.board[L.TICK_HZ] * _BUILD_MS // 1000 + slowest
 
     def _ticks_of_us(self, duration_us: int) -> int:
         """Round down, so that a timeout never becomes longer than it was asked to be, but to one tick at least."""
@@ -379,8 +390,10 @@ class Board:
 
     def _send_fault(self) -> None:
         board = self.board
-        self._send_event(board[L.EVENT], board[L.EVENT_CHANNEL], board[L.EVENT_VALUE])
+        code = board[L.EVENT]
+        # Before it is sent: a tick may bring the next one any time.
         board[L.EVENT] = 0
+        self._send_event(code, board[L.EVENT_CHANNEL], board[L.EVENT_VALUE])
 
     def _send_event(self, code: int, channel: int, value: int) -> None:
         event = self._event

@@ -63,7 +63,9 @@ _STANDSTILL_MAX = const(54)
 _SLIP_MAX = const(56)
 _OVERSPEED_MAX = const(57)
 _STUCK_MAX = const(58)
+_BRAKE_CLOSE = const(60)
 _CONFIGURED = const(62)
+_POSITION_LOST = const(2)
 _FAULT_CODE = const(63)
 _JOINTS = const(36)
 _MODE = const(37)
@@ -73,6 +75,7 @@ _BUILD = const(2)
 _FOLLOW = const(3)
 _SLOW = const(4)
 _WATCH = const(5)
+_SETTLED = const(6)
 _JOINT_MOVING = const(1)
 _JOINT_NOT_BUILT = const(2)
 _JOINT_FAULT = const(4)
@@ -117,6 +120,8 @@ _RATIO_ONE = const(65536)
 _HEAT_LIMIT = const(1073741823)
 # A commutating drive may spike for a tick; three in a row are a short circuit or a jammed joint.
 _OVER_TICKS = const(3)
+# What holds a joint is learnt while it is off its place by no more than this part of what a standstill allows.
+_QUIET_SHIFT = const(2)
 # Speeding up against a strong drive for this long is neither braking nor noise.
 _RUNAWAY_TICKS = const(8)
 
@@ -153,7 +158,13 @@ def tick_joints(j: ptr32, inputs: ptr32) -> int:
         result = 0
         top = j[_STEPS_MAX]
         if steps > top or steps < 0 - top:
+            # Where the joint is now nobody knows, so it cannot be enabled before it is configured anew.
             result = int(_ENCODER_JUMP)
+            j[_CONFIGURED] = _POSITION_LOST
+            if steps > _PLACE_MAX:
+                steps = int(_PLACE_MAX)
+            if steps < 0 - _PLACE_MAX:
+                steps = 0 - _PLACE_MAX
             j[_FAULT_VALUE] = steps
             steps = 0
         shift = j[_COUNT_SHIFT]
@@ -165,6 +176,7 @@ def tick_joints(j: ptr32, inputs: ptr32) -> int:
             # No joint gets there, and a difference of two places must fit 32 bits.
             position -= moved
             result = int(_ENCODER_JUMP)
+            j[_CONFIGURED] = _POSITION_LOST
             j[_FAULT_VALUE] = steps
         j[_POSITION] = position
         if moved > _MOVE_MAX:
@@ -197,7 +209,7 @@ def tick_joints(j: ptr32, inputs: ptr32) -> int:
             mode = int(_FREE)
             result = 0
         drift = 0
-        if mode == _REST or mode == _WATCH:
+        if mode == _REST or mode >= _WATCH:
             drift = position - ((j[_REFERENCE] ^ s) - s)
             if drift < 0:
                 drift = 0 - drift
@@ -224,7 +236,11 @@ def tick_joints(j: ptr32, inputs: ptr32) -> int:
                 result = int(_MOVED_WHILE_OFF)
                 j[_FAULT_VALUE] = drift
                 j[_REFERENCE] = position
-            if over >= _OVER_TICKS and result == 0 and not j[_TRIPPED]:
+            patience = int(_OVER_TICKS)
+            if j[_TRIPPED]:
+                # The motor was running a moment ago.
+                patience += j[_BRAKE_CLOSE]
+            if over >= patience and result == 0:
                 result = int(_CURRENT_WHILE_OFF)
                 j[_FAULT_VALUE] = current
                 j[_OVER] = 0
@@ -244,7 +260,7 @@ def tick_joints(j: ptr32, inputs: ptr32) -> int:
         if (measured > top or measured < 0 - top) and result == 0:
             result = int(_OVERSPEED)
             j[_FAULT_VALUE] = measured
-        if mode != _WATCH:
+        if mode < _WATCH:
             j[_REFERENCE] = position
         elif drift > j[_STANDSTILL_MAX] and result == 0:
             result = int(_STANDSTILL)
@@ -286,24 +302,13 @@ def tick_joints(j: ptr32, inputs: ptr32) -> int:
             j[_REMAINING] = remaining - 1
 
         if speed != 0 or change != 0:
-            # Near a limit only so much speed is allowed that the joint can still stop: v^2 / 2a, with v in Q2 so that
-            # its square fits, rounded up by one step of 8 urad.
-            quarter = speed >> 6
-            stopping = (quarter * quarter) // limit
-            if stopping > _STOPPING_MAX:
-                stopping = int(_STOPPING_MAX)
-            stopping = (stopping << 3) + 8
-            if (speed > 0 and high - setpoint <= stopping) or (speed < 0 and setpoint - low <= stopping):
-                if mode == _FOLLOW:
-                    flags = flags | _FLAG_POSITION_LIMITED
-                    change = 0 - speed
-
             if change > limit:
                 change = limit
                 flags = flags | _FLAG_ACCELERATION_LIMITED
             if change < 0 - limit:
                 change = 0 - limit
                 flags = flags | _FLAG_ACCELERATION_LIMITED
+            last_speed = speed
             speed += change
             top = j[_SPEED_MAX]
             if speed > top:
@@ -312,6 +317,27 @@ def tick_joints(j: ptr32, inputs: ptr32) -> int:
             if speed < 0 - top:
                 speed = 0 - top
                 flags = flags | _FLAG_SPEED_LIMITED
+            if mode == _FOLLOW:
+                # Near a limit only so much speed is allowed that the joint can still stop from where this tick takes
+                # it, by a command's acceleration as by a stop's: v^2 / 2a, with v in Q2 so that its square fits,
+                # rounded up by one step of 8 urad.
+                braking = j[_STOP_DECELERATION]
+                if braking > limit:
+                    braking = limit
+                quarter = speed >> 6
+                stopping = (quarter * quarter) // braking
+                if stopping > _STOPPING_MAX:
+                    stopping = int(_STOPPING_MAX)
+                stopping = (stopping << 3) + 8
+                place = setpoint + (speed >> 8)
+                if (speed > 0 and high - place <= stopping) or (speed < 0 and place - low <= stopping):
+                    flags = flags | _FLAG_POSITION_LIMITED
+                    if last_speed > limit:
+                        speed = last_speed - limit
+                    elif last_speed < 0 - limit:
+                        speed = last_speed + limit
+                    else:
+                        speed = 0
 
             fraction += speed
             setpoint += fraction >> 8
@@ -357,6 +383,11 @@ def tick_joints(j: ptr32, inputs: ptr32) -> int:
                     if runaway >= _RUNAWAY_TICKS and result < 256:
                         result = result | _WRONG_DIRECTION
                         j[_FAULT_VALUE] = measured
+                elif runaway > 1:
+                    # Twice as fast as it grew, so that the noise of an encoder that brakes does not add up.
+                    runaway -= 2
+                else:
+                    runaway = 0
             else:
                 runaway = 0
             j[_RUNAWAY] = runaway
@@ -433,9 +464,9 @@ def tick_joints(j: ptr32, inputs: ptr32) -> int:
             if integral < 0 - ceiling:
                 integral = 0 - ceiling
             j[_INTEGRAL] = integral
-            if flags & _FLAG_SLEW_LIMITED:
+            if output != base:
                 result = result | _JOINT_NOT_BUILT
-        elif mode == _WATCH:
+        elif mode == _SETTLED and away <= j[_STANDSTILL_MAX] >> _QUIET_SHIFT:
             j[_HOLD_OUTPUT] = output
         j[_OUTPUT] = output
         j[_FLAGS] = flags

@@ -73,7 +73,7 @@ STUCK_MAX = 58  # ticks
 BRAKE_OPEN = 59  # ticks
 BRAKE_CLOSE = 60  # ticks
 VELOCITY_MAX = 61  # urad/s, as configured
-CONFIGURED = 62
+CONFIGURED = 62  # 0 never, 1, or POSITION_LOST
 FAULT_CODE = 63  # the fault that the latest tick found, 0 none
 JOINT_SIZE = 64
 
@@ -111,7 +111,7 @@ EVENT_VALUE = 29
 MOVING = 30  # joints whose setpoint moved in the latest tick
 NOT_BUILT = 31  # joints whose output has not yet reached what holds them
 SUPPLY_OUT = 32  # ticks in a row with the supply out of range
-BUILD_MAX = 33  # ticks that building may take
+BUILD_MAX = 33  # ticks that building may take, with the slowest slew
 WATCH_VALUE = 34  # what the fault that the watch found measured
 TICK_HZ = 35
 JOINTS = 36  # how many records follow
@@ -125,6 +125,7 @@ GUARDED = 43  # the hardware watchdog has been started
 MAINTENANCE = 44  # the background is to end
 HELD = 45  # bytes of a frame that is not yet whole
 DISCARDING = 46  # bytes are thrown away until a frame ends
+SLIP_US = 47  # how far ticks are behind the clock, less than a period
 BOARD_SIZE = 64
 
 # ---- states (CRTK operating_state)
@@ -158,6 +159,10 @@ BUILD = 2  # the output rises behind a closed brake
 FOLLOW = 3  # the setpoint follows its plan
 SLOW = 4  # the setpoint slows down to standstill
 WATCH = 5  # as SLOW, at standstill, and must not move
+SETTLED = 6  # as WATCH, and the output is learnt that holds the joint
+
+# ---- a value of CONFIGURED: the encoder has jumped since
+POSITION_LOST = 2
 
 # ---- what the joints' tick returns
 JOINT_MOVING = 1

@@ -54,6 +54,7 @@ _BUILD = const(2)
 _FOLLOW = const(3)
 _SLOW = const(4)
 _WATCH = const(5)
+_SETTLED = const(6)
 _TORQUE_PHASES = const(0x7E)
 _BRAKE_OPEN_PHASES = const(0xBC)
 _JOINTS = const(36)
@@ -61,7 +62,11 @@ _MODE = const(37)
 _OUTPUT = const(11)
 _FLAGS = const(12)
 _TRIPPED = const(15)
+_HOLD_OUTPUT = const(21)
 _DRIVE_SIGN = const(43)
+_BIAS = const(44)
+_REFUSED_RELEASED = const(48)
+_CODE_HOLD_TIMEOUT = const(4)
 _FLAG_BRAKE_CLOSED = const(1)
 _FLAG_DRIVE_ON = const(2)
 _RECORD_BYTES = const(256)
@@ -94,6 +99,11 @@ def step(b: ptr32):
         elif request == _REQUEST_CLEAR:
             b[_STATE] = _DISABLED
             b[_CAUSE] = 0
+        elif request == _REQUEST_ENABLE:
+            # A person took hold of the arm after the enable was accepted.
+            b[_EVENT] = _REFUSED_RELEASED
+            b[_EVENT_CHANNEL] = 0 - 1
+            b[_EVENT_VALUE] = 0
     elif request == _REQUEST_STOP or request == _REQUEST_CLEAR:
         if b[_STATE] != _FAULT:
             b[_STATE] = _DISABLED
@@ -148,23 +158,35 @@ def step(b: ptr32):
 
     mode = int(_SLOW)
     if phase == _RUN:
-        if b[_ENGAGED] and b[_OPERATOR_AGE] <= 2 * b[_COMMAND_PERIOD]:
+        if b[_ENGAGED] == 0:
+            mode = int(_WATCH)
+        elif b[_OPERATOR_AGE] <= 2 * b[_COMMAND_PERIOD]:
             mode = int(_FOLLOW)
-    elif phase == _OFF:
+    elif phase == _OFF and timer == 0:
         mode = int(_REST)
+    elif phase == _OFF:
+        # Brakes that were open a moment ago still close.
+        mode = int(_FREE)
     elif phase == _RELEASED:
         mode = int(_FREE)
     elif phase == _BUILDING:
         mode = int(_BUILD)
-    elif phase == _CLOSING or (phase == _HOLDING and b[_SETTLING] == 0):
+    elif phase == _OPENING or phase == _CLOSING:
         mode = int(_WATCH)
+    elif phase == _HOLDING and b[_SETTLING] == 0:
+        mode = int(_SETTLED)
     b[_MODE] = mode
 
 
 @micropython.viper
 def react(b: ptr32, reactions: ptr32, code: int, channel: int, value: int) -> int:
-    """Do at once what ``core/faults.py`` says of fault ``code``; return 1 if the joint's own torque must go."""
-    if b[_CAUSE] == 0:
+    """Do at once what ``core/faults.py`` says of fault ``code``; return 1 if the joint's own torque must go.
+
+    ``b`` points at the records, the board's first. The first cause is kept; but what only paused the arm
+    gives way to what goes wrong in the pause, if that is more than its end.
+    """
+    reaction = reactions[code]
+    if b[_CAUSE] == 0 or (b[_STATE] == _PAUSED and reaction != _REACT_PAUSE and code != _CODE_HOLD_TIMEOUT):
         b[_CAUSE] = code
         b[_EVENT] = code
         b[_EVENT_CHANNEL] = channel
@@ -174,7 +196,6 @@ def react(b: ptr32, reactions: ptr32, code: int, channel: int, value: int) -> in
     b[_REQUEST] = 0
     if request == _REQUEST_STOP or request == _REQUEST_CLEAR:
         b[_REQUEST] = _REQUEST_STOP
-    reaction = reactions[code]
     phase = b[_PHASE]
     b[_STOP_STATE] = _FAULT
     b[_STATE] = _FAULT
@@ -182,7 +203,18 @@ def react(b: ptr32, reactions: ptr32, code: int, channel: int, value: int) -> in
         b[_STATE] = _PAUSED
     if reaction == _REACT_RAMP:
         b[_THEN_BRAKE] = 1
-    if phase == _OFF or phase == _RELEASED or reaction == _REACT_OFF:
+    if reaction == _REACT_BRAKE or reaction == _REACT_OFF:
+        # What drives give now, or gave last, is no measure of what holds the joints.
+        j = b
+        left = b[_JOINTS]
+        while left:
+            left -= 1
+            j = ptr32(int(j) + _RECORD_BYTES)
+            j[_HOLD_OUTPUT] = j[_BIAS]
+    if phase == _OFF:
+        pass
+    elif phase == _RELEASED or reaction == _REACT_OFF:
+        b[_TIMER] = b[_CLOSE_TIME]
         b[_PHASE] = _OFF
     elif phase == _BUILDING or (reaction == _REACT_BRAKE and phase != _CLOSING):
         b[_TIMER] = b[_CLOSE_TIME]

@@ -16,11 +16,13 @@ _SUPPLY_MAX = const(15)
 _LATE_MAX = const(16)
 _TIMER = const(17)
 _SETTLING = const(18)
+_CLOSE_TIME = const(22)
 _LATE_TICKS = const(24)
 _SUPPLY_OUT = const(32)
 _WATCH_VALUE = const(34)
 _LAST_US = const(38)
 _PERIOD_US = const(39)
+_SLIP_US = const(47)
 _DISABLED = const(0)
 _PAUSED = const(2)
 _OFF = const(0)
@@ -35,17 +37,17 @@ _INPUT_SWITCHES = const(2)
 _INPUT_E_STOP = const(1)
 _INPUT_BRAKE_RELEASE = const(2)
 
-_OPERATOR_TIMED_OUT = const(1)
-_LINK_TIMED_OUT = const(3)
-_HOLD_TIMED_OUT = const(4)
-_UNDERVOLTAGE = const(14)
-_OVERVOLTAGE = const(15)
-_TOO_LATE = const(16)
-_E_STOPPED = const(17)
-_OUTPUT_NOT_BUILT = const(18)
+_CODE_OPERATOR_TIMEOUT = const(1)
+_CODE_LINK_TIMEOUT = const(3)
+_CODE_HOLD_TIMEOUT = const(4)
+_CODE_UNDERVOLTAGE = const(14)
+_CODE_OVERVOLTAGE = const(15)
+_CODE_TICK_LATE = const(16)
+_CODE_E_STOP = const(17)
+_CODE_NOT_BUILT = const(18)
 
-# Ages saturate here instead of wrapping: a stale command can never look fresh.
-_AGE_MAX = const(1073741823)
+# Ages stop growing here instead of wrapping: a stale command can never look fresh. A tick adds less than 2^21.
+_AGE_MAX = const(536870912)
 # Time stamps wrap at 2^30 us.
 _TIME_MASK = const(0x3FFFFFFF)
 # Motors that start and stop move the supply for a tick; three ticks in a row are its own trouble.
@@ -56,26 +58,35 @@ _SUPPLY_TICKS = const(3)
 def watch(b: ptr32, inputs: ptr32) -> int:
     """Age the clocks by a tick and check the board; return the gravest fault's code, its measure in WATCH_VALUE.
 
-    Operator age counts from the last newer operator sequence, link age from the last valid frame. A tick that begins
-    half a period late is counted. A board that was never configured has nothing to check.
+    Operator age counts from the last newer operator sequence, link age from the last valid frame. Both count ticks,
+    and with them the periods that late ticks have missed. A tick that begins half a period late is counted. A board
+    that was never configured has nothing to check, but its brakes can be released.
     """
     now_us = inputs[_INPUT_TIME_US]
-    late_us = ((now_us - b[_LAST_US]) & _TIME_MASK) - b[_PERIOD_US]
+    period_us = b[_PERIOD_US]
+    late_us = ((now_us - b[_LAST_US]) & _TIME_MASK) - period_us
     b[_LAST_US] = now_us
     if b[_TICK] == 0:
         late_us = 0
-    if late_us > b[_PERIOD_US] >> 1:
+    if late_us > period_us >> 1:
         b[_LATE_TICKS] = b[_LATE_TICKS] + 1
+    passed = 1
+    slip_us = b[_SLIP_US] + late_us
+    if slip_us < 0:
+        slip_us = 0
+    if slip_us >= period_us:
+        missed = slip_us // period_us
+        passed += missed
+        slip_us -= missed * period_us
+    b[_SLIP_US] = slip_us
     age = b[_OPERATOR_AGE]
     if age < _AGE_MAX:
-        age += 1
+        age += passed
         b[_OPERATOR_AGE] = age
     silence = b[_LINK_AGE]
     if silence < _AGE_MAX:
-        silence += 1
+        silence += passed
         b[_LINK_AGE] = silence
-    if b[_LINK_TIMEOUT] == 0:
-        return 0
     phase = b[_PHASE]
     switches = inputs[_INPUT_SWITCHES]
 
@@ -86,9 +97,13 @@ def watch(b: ptr32, inputs: ptr32) -> int:
     if phase == _OFF and wanted:
         b[_PHASE] = _RELEASED
     elif phase == _RELEASED and not wanted:
+        b[_TIMER] = b[_CLOSE_TIME]
         b[_PHASE] = _OFF
+    if b[_LINK_TIMEOUT] == 0:
+        return 0
 
-    supply = inputs[_INPUT_SUPPLY_MV]
+    s = int(1) << 31
+    supply = (inputs[_INPUT_SUPPLY_MV] ^ s) - s
     out = 0
     code = 0
     value = 0
@@ -98,27 +113,27 @@ def watch(b: ptr32, inputs: ptr32) -> int:
             out = int(_SUPPLY_TICKS)
     b[_SUPPLY_OUT] = out
     if out == _SUPPLY_TICKS:
-        code = int(_UNDERVOLTAGE)
+        code = int(_CODE_UNDERVOLTAGE)
         value = supply
         if supply > b[_SUPPLY_MAX]:
-            code = int(_OVERVOLTAGE)
+            code = int(_CODE_OVERVOLTAGE)
     elif late_us > b[_LATE_MAX]:
-        code = int(_TOO_LATE)
+        code = int(_CODE_TICK_LATE)
         value = late_us
     elif switches & _INPUT_E_STOP:
-        code = int(_E_STOPPED)
+        code = int(_CODE_E_STOP)
     elif phase >= _BUILDING and phase < _CLOSING:
         if silence > b[_LINK_TIMEOUT]:
-            code = int(_LINK_TIMED_OUT)
+            code = int(_CODE_LINK_TIMEOUT)
             value = silence
         elif phase == _RUN and age > b[_OPERATOR_TIMEOUT]:
-            code = int(_OPERATOR_TIMED_OUT)
+            code = int(_CODE_OPERATOR_TIMEOUT)
             value = age
         elif b[_TIMER] == 0:
             if phase == _BUILDING:
-                code = int(_OUTPUT_NOT_BUILT)
+                code = int(_CODE_NOT_BUILT)
             elif phase == _HOLDING and b[_STATE] == _PAUSED and b[_SETTLING] == 0:
-                code = int(_HOLD_TIMED_OUT)
+                code = int(_CODE_HOLD_TIMEOUT)
                 value = b[_HOLD]
     b[_WATCH_VALUE] = value
     return code

@@ -9,6 +9,7 @@ from bedside.cell import Cell
 from bedside.errors import LinkError, SurgeonError
 from bedside.link import schema
 from bedside.link.messages import DISABLED, ENABLED, FAULT, OFF, PAUSED, RAMP, RUN
+from bedside.sim.board import BRAKE_RELEASE
 from bedside.sim.world import World
 from bedside.surgeon.protocol import ServoJp
 
@@ -286,3 +287,87 @@ def test_resume_is_refused_unless_every_board_stands_still_in_pause(operator: Op
         operator.arm.resume(operator.seq + 1)
     with pytest.raises(SurgeonError, match="only an enabled arm can be paused"):
         operator.arm.pause()
+
+
+def test_an_enable_that_a_board_drops_leaves_no_board_on(operator: Operator, world: World, told: list[str]) -> None:
+    """Staff press the brake release in the moment of the enable."""
+    wrist = next(board for board in world.boards if board.name == "psm1-wrist")
+    operator.serve(1)
+    operator.arm.enable(operator.seq, 200.0)
+    wrist.switches = BRAKE_RELEASE
+    world.advance(1)
+    wrist.switches = 0
+    operator.serve(10)
+    assert "it was not enabled" in "".join(told)
+    with pytest.raises(SurgeonError):
+        operator.command(operator.arm.feedback(0).setpoint, [0.0] * 7)
+    operator.serve(200)
+    assert operator.arm.is_off
+
+
+def test_commands_are_refused_until_every_board_is_enabled(operator: Operator) -> None:
+    operator.serve(1)
+    operator.arm.enable(operator.seq, 200.0)
+    with pytest.raises(SurgeonError, match="not ENABLED on every board"):
+        operator.arm.command(ServoJp(0, 2, operator.arm.feedback(0).position, [0.0] * 7), operator.now)
+
+
+@pytest.mark.parametrize("what", ["stop", "pause", "disable"])
+def test_a_stop_whose_frame_is_lost_is_sent_again(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    operator.enable()
+    operator.move(20)
+    port = operator.arm.links[0].port
+    write = port.write
+    lost: list[bytes] = []
+    monkeypatch.setattr(port, "write", lambda data: write(data) if lost else lost.append(data))
+    getattr(operator.arm, what)()
+    operator.serve(10)
+    assert lost
+    assert all(board[2] != RUN for board in operator.arm.feedback(0).boards)
+
+
+def test_an_arm_is_taken_over_only_where_it_is(operator: Operator, world: World, cell: Cell) -> None:
+    """On every joint, before any board hears of it: else one would stay behind while the others move."""
+    operator.enable()
+    operator.arm.pause()
+    operator.serve(100)
+    operator.seq += 1
+    operator.arm.resume(operator.seq)
+    operator.serve(1)
+    begun = world.plants["outer_yaw"].position
+    at = operator.arm.feedback(0).position
+    at[4] += 2 * cell.joint[4].limits.engage
+    with pytest.raises(SurgeonError, match="begin at its measured position"):
+        operator.command(at, [0.0] * 7)
+    assert world.plants["outer_yaw"].position == pytest.approx(begun, abs=1e-4)
+
+
+def test_no_board_follows_until_all_do(
+    operator: Operator, world: World, cell: Cell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cell.joint[5].brake, "open_ms", 150)
+    operator.serve(1)
+    operator.arm.enable(operator.seq, 200.0)
+    operator.serve(2)
+    at = operator.arm.feedback(0).position
+    begun = world.plants["outer_yaw"].position
+    while operator.arm.feedback(0).boards[2][2] != RUN:
+        operator.command([at[0] + 0.01, *at[1:]], [0.0] * 7)
+        assert world.plants["outer_yaw"].position == pytest.approx(begun, abs=1e-3)
+    assert operator.arm.feedback(0).boards[0][2] == RUN
+    for _ in range(20):
+        operator.command([at[0] + 0.01, *at[1:]], [0.0] * 7)
+    assert world.plants["outer_yaw"].position == pytest.approx(begun + 0.01, abs=2e-3)
+
+
+def test_a_fault_found_while_an_answer_is_awaited_is_told(operator: Operator, world: World, told: list[str]) -> None:
+    wrist = next(board for board in world.boards if board.name == "psm1-wrist")
+    operator.serve(1)
+    wrist.stray_ma[0] = 300
+    world.advance(5)
+    with pytest.raises(LinkError, match="fault-latched"):
+        operator.arm.enable(operator.seq, 200.0)
+    operator.serve(1)
+    assert "current-while-off" in "".join(told)

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import random
 from array import array
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from records import joint_with, tick
 
+from core import faults
 from core import layout as L
 
 
@@ -46,3 +49,40 @@ def test_a_jump_of_the_count_does_not_leave_32_bits() -> None:
     joint = joint_at(0, 65535, 0)
     tick(joint, L.REST, 2**30)
     tick(joint, L.REST, -(2**30))
+
+
+@pytest.mark.parametrize("filter_shift", [0, 2])
+@pytest.mark.parametrize("noise", [0, 1, 2])
+def test_braking_with_a_noisy_encoder_is_no_wrong_direction(filter_shift: int, noise: int) -> None:
+    """From 6 rad/s at 40 rad/s^2, against a strong drive, with 7463 counts a rad."""
+    rng = random.Random(3)
+    joint = joint_with(BIAS=-3000, STUCK_OUTPUT=1600, OVERSPEED_MAX=8000 << 8, STEPS_MAX=1000, SPEED=6000 << 8)
+    joint[L.COUNT_SCALE], joint[L.COUNT_SHIFT], joint[L.FILTER_SHIFT] = round(1e6 / 7463 * 256), 8, filter_shift
+    place, speed = 0.0, 6.0
+    while speed > 0.3:
+        speed -= 0.04
+        place += speed / 1000
+        tick(joint, L.FOLLOW, round(place * 7463) + rng.randint(-noise, noise))
+        assert joint[L.FAULT_CODE] == 0
+
+
+def test_speeding_up_against_a_strong_drive_is_a_wrong_direction_within_a_few_ticks() -> None:
+    joint = joint_with(BIAS=-3000, STUCK_OUTPUT=1600, OVERSPEED_MAX=8000 << 8, STEPS_MAX=1000)
+    joint[L.COUNT_SCALE], joint[L.COUNT_SHIFT], joint[L.FILTER_SHIFT] = 1 << 8, 8, 2
+    place, speed, ticks = 0, 0, 0
+    while not joint[L.FAULT_CODE]:
+        speed += 20
+        place += speed
+        ticks += 1
+        tick(joint, L.FOLLOW, place)
+    assert joint[L.FAULT_CODE] == faults.WRONG_DIRECTION
+    assert ticks < 40
+
+
+def test_what_a_jump_measured_fits_a_small_integer_of_32_bits() -> None:
+    """A tick that has to allocate for it would die of it."""
+    joint = joint_at(0, 1, 0)
+    joint[L.COUNT] = -(2**30)
+    tick(joint, L.REST, 2**30 - 1)
+    assert joint[L.FAULT_CODE] == faults.ENCODER_JUMP
+    assert abs(joint[L.FAULT_VALUE]) < 2**30

@@ -17,6 +17,7 @@ OTHERS = {
     "OUT_": ports,
     "MESSAGE_": messages,
     "REACT_": faults,
+    "CODE_": faults,
 }
 SOURCES = [*sorted((FIRMWARE / "core").glob("*.py")), FIRMWARE / "executive.py"]
 

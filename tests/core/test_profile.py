@@ -115,3 +115,24 @@ def test_at_rest_the_setpoint_is_the_measured_position() -> None:
     joint[L.INTEGRAL] = 99
     tick_joint(joint, L.REST)
     assert (joint[L.SETPOINT], joint[L.SETPOINT_SPEED], joint[L.INTEGRAL], joint[L.OUTPUT]) == (4321, 0, 0, 0)
+
+
+def test_a_stop_at_any_moment_of_an_approach_to_a_limit_needs_no_more_than_its_deceleration() -> None:
+    """The setpoint is never stopped dead at the limit, although a stop brakes more gently than commands may."""
+    top = 3000 << 8
+    worst = 0
+    for cut in range(0, 260, 3):
+        joint = joint_at(HIGH - 600_000)
+        position = HIGH - 600_000
+        for k in range(cut):
+            if k % 5 == 0:
+                speed = min(joint[L.SETPOINT_SPEED] + (200 << 8), top)
+                position = min(HIGH, position + 5 * (speed >> 8))
+                joint[L.COMMAND], joint[L.COMMAND_SPEED] = position, speed if position < HIGH else 0
+                plan_joint(joint, 5)
+            tick(joint, L.FOLLOW)
+        while joint[L.SETPOINT_SPEED]:
+            before = joint[L.SETPOINT_SPEED]
+            tick(joint, L.SLOW)
+            worst = max(worst, abs(joint[L.SETPOINT_SPEED] - before))
+    assert worst <= STOP

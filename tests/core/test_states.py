@@ -183,7 +183,7 @@ def transitions() -> list[tuple[Any, ...]]:
 def test_every_state_and_phase_is_among_those_visited(transitions: list[tuple[Any, ...]]) -> None:
     assert {after[L.STATE] for *_, after in transitions} == {L.DISABLED, L.ENABLED, L.PAUSED, L.FAULT}
     assert {after[L.PHASE] for *_, after in transitions} == set(range(L.RELEASED + 1))
-    assert {mode for _, _, mode, _, _ in transitions} == set(range(L.WATCH + 1))
+    assert {mode for _, _, mode, _, _ in transitions} == set(range(L.SETTLED + 1))
     codes = {after[L.CAUSE] for *_, after in transitions}
     injected = set(JOINT_FAULTS) | {faults.UNDERVOLTAGE, faults.OVERVOLTAGE, faults.TICK_LATE, faults.E_STOP}
     own = {faults.OPERATOR_TIMEOUT, faults.LINK_TIMEOUT, faults.HOLD_TIMEOUT, faults.NOT_BUILT}

@@ -136,7 +136,7 @@ def main(count):
             react(records, REACTIONS, fault, -1, b[L.WATCH_VALUE])
         step(records)
         if draw(0, 9) == 0:
-            b[L.MODE] = draw(L.REST, L.WATCH)
+            b[L.MODE] = draw(L.REST, L.SETTLED)
         result = tick_joints(records, inputs)
         b[L.MOVING], b[L.NOT_BUILT] = result & L.JOINT_MOVING, result & L.JOINT_NOT_BUILT
         for k, j in enumerate(joints):

@@ -19,6 +19,7 @@ from bedside.link.messages import (
     RAMP,
     RELEASED,
     RUN,
+    Event,
     Feedback,
 )
 from bedside.sim.board import BRAKE_RELEASE, DRIVE_FAULT, E_STOP, SimBoard
@@ -135,7 +136,58 @@ def test_too_much_current_trips_the_joint(moving: BoardBench, board: SimBoard) -
     board.stray_ma[0] = 5000
     feedback = next_fault(moving, 5)
     assert cause(feedback) == "overcurrent"
+    board.stray_ma[0] = 0
     assert_tripped(moving, feedback)
+
+
+def test_current_that_goes_on_through_a_tripped_joint_takes_the_torque_off_all(
+    moving: BoardBench, board: SimBoard
+) -> None:
+    board.stray_ma[0] = 5000
+    tripped = next_fault(moving, 5).tick
+    feedback = moving.until_off()
+    assert feedback.tick - tripped < 60, "the brake's closing time, not the hold's"
+    assert [flag & 3 for flag in feedback.flags] == [BRAKE_CLOSED] * 3
+    assert cause(feedback) == "overcurrent", "the first cause is kept"
+
+
+def test_ticks_that_come_slowly_do_not_stretch_the_clocks(moving: BoardBench) -> None:
+    """Each is within what a tick may be late; the timeouts are times all the same."""
+    moving.talk([schema.KEEP_ALIVE, 0])
+    moving.events.clear()
+    world = moving.world
+    begun_us = time_us = 1000 * (world.ticks - 1)
+    while not moving.events:
+        time_us += 1490
+        world.step(time_us)
+        moving.events += [message for message in moving.link.receive() if isinstance(message, Event)]
+    assert [causes.name_of(event.code) for event in moving.events] == ["link-timeout"]
+    assert time_us - begun_us <= 1000 * (moving.cell.arm.link_timeout_ms + 2)
+
+
+def test_a_joint_whose_encoder_jumped_must_be_configured_before_it_is_enabled(
+    moving: BoardBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bend_encoder(monkeypatch, moving.plants[0], lambda count: count + 5000)
+    next_fault(moving, 1)
+    moving.until_off()
+    moving.state_command(schema.DISABLE)
+    moving.tick(2)
+    moving.operator_seq += 1
+    moving.state_command(schema.ENABLE)
+    assert moving.tick().state == DISABLED
+    assert causes.name_of(moving.events[-1].code) == "not-configured"
+    moving.configure()
+    assert moving.enable().state == ENABLED
+
+
+def test_a_fault_in_a_pause_is_told_as_what_it_is(moving: BoardBench, board: SimBoard) -> None:
+    moving.tick(150)
+    assert moving.tick().state == PAUSED
+    board.switches = DRIVE_FAULT
+    feedback = moving.tick(2)
+    assert (feedback.state, cause(feedback)) == (FAULT, "drive-fault")
+    assert causes.name_of(moving.events[-1].code) == "drive-fault"
 
 
 def test_a_drive_that_reports_a_fault_trips_its_joint(moving: BoardBench, board: SimBoard) -> None:
@@ -224,6 +276,37 @@ def test_a_joint_that_drifts_while_it_holds_is_braked(moving: BoardBench) -> Non
     feedback = push(moving, 0, 0.4, 0.004)
     assert (feedback.state, feedback.phase) == (FAULT, CLOSING)
     assert cause(feedback) == "standstill"
+
+
+def test_an_unconfigured_boards_brakes_can_be_released_by_hand(world: World, board: SimBoard) -> None:
+    """After a power cycle without a bridge, staff can still take the instrument out."""
+    board.switches = BRAKE_RELEASE
+    world.advance(50)
+    assert not any(plant.brake_closed for plant in board.plants)
+    board.switches = 0
+    world.advance(50)
+    assert all(plant.brake_closed for plant in board.plants)
+
+
+def test_a_joint_in_motion_when_the_release_is_let_go_is_no_fault(wrist: BoardBench, board: SimBoard) -> None:
+    board.switches = BRAKE_RELEASE
+    wrist.tick(40)
+    for tick in range(60):
+        if tick == 30:
+            board.switches = 0
+        if not wrist.plants[0].brake_closed:
+            wrist.plants[0].position += 0.0006
+        feedback = wrist.tick()
+    assert (feedback.state, feedback.phase) == (DISABLED, OFF)
+
+
+def test_an_enable_that_the_brake_release_overtakes_is_refused_aloud(wrist: BoardBench, board: SimBoard) -> None:
+    board.switches = BRAKE_RELEASE
+    wrist.operator_seq += 1
+    wrist.state_command(schema.ENABLE)
+    assert not wrist.events, "no tick has seen the release yet"
+    assert wrist.tick(2).phase == RELEASED
+    assert causes.name_of(wrist.events[-1].code) == "brake-released"
 
 
 def test_brakes_can_be_released_by_hand_only_while_disabled(wrist: BoardBench, board: SimBoard) -> None:

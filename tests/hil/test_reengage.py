@@ -133,5 +133,5 @@ def test_the_link_falling_silent_during_a_pause_brakes(paused: BoardBench) -> No
     paused.world.advance(60)
     feedback = paused.tick()
     assert feedback.state == FAULT
-    assert causes.name_of(feedback.cause) == "operator-timeout", "the first cause is kept"
+    assert causes.name_of(feedback.cause) == "link-timeout"
     assert all(flag & 1 for flag in paused.tick(20).flags)

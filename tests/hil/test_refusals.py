@@ -127,3 +127,39 @@ def test_a_late_tick_is_counted(wrist: BoardBench) -> None:
     before = wrist.tick().late_ticks
     wrist.world.ticks += 3
     assert wrist.tick(2).late_ticks == before + 1
+
+
+@pytest.mark.parametrize("kind", ["configure", "identify", "maintenance"])
+def test_what_needs_an_idle_board_comes_too_late_once_it_is_told_to_enable(wrist: BoardBench, kind: str) -> None:
+    """Between the enable and the tick that takes it up as well."""
+    wrist.operator_seq = 12
+    wrist.state_command(schema.ENABLE)
+    if kind == "identify":
+        wrist.link.identify()
+    else:
+        wrist.talk(joint_message(wrist.joints[0], 1000) if kind == "configure" else [schema.MAINTENANCE, 0])
+        assert names(wrist)[-1] == "not-disabled"
+    while wrist.tick().phase != RUN:
+        pass
+    assert wrist.tick().operator_seq == 12
+    wrist.operator_seq = 11
+    wrist.engage()
+    assert names(wrist)[-1] == "old-operator-sequence"
+
+
+def test_an_identify_that_is_repeated_does_not_keep_a_board_awake(wrist: BoardBench) -> None:
+    wrist.enable()
+    frame = frames.encode([schema.IDENTIFY, 1])
+    for _ in range(40):
+        wrist.link.port.write(frame)
+        wrist.world.advance(1)
+    feedback = wrist.tick(0)
+    assert causes.name_of(feedback.cause) == "link-timeout"
+
+
+def test_a_joint_that_would_take_seconds_to_stop_is_refused(wrist: BoardBench) -> None:
+    message = joint_message(wrist.joints[0], 1000)
+    message[7] = 2_000_000
+    wrist.talk(message)
+    assert names(wrist)[-1] == "configuration"
+    assert wrist.events[-1].value == 7

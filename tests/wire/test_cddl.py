@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from bedside.cell import Cell, load_board_type
 from bedside.link import causes, schema
 from bedside.link.board import SCHEMA
+from bedside.link.messages import FIRST_REFUSAL
 from bedside.link.scale import board_message, joint_message
 from bedside.places import FIRMWARE
 from core import faults
@@ -95,7 +96,7 @@ def test_every_code_of_the_board_has_a_cause_and_a_remedy() -> None:
     codes = [code for code, _ in faults.TABLE] + refusals
     assert set(codes) == set(causes.CAUSES)
     assert max(Counter(codes).values()) == 1
-    assert min(refusals) >= causes.FIRST_REFUSAL > max(code for code, _ in faults.TABLE)
+    assert min(refusals) >= FIRST_REFUSAL > max(code for code, _ in faults.TABLE)
 
 
 def test_the_safety_page_has_the_firmwares_table_of_faults() -> None:

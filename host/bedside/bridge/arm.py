@@ -12,7 +12,21 @@ from bedside.cell import Cell
 from bedside.errors import BedsideError, LinkError, SurgeonError
 from bedside.link import causes, schema
 from bedside.link.board import BoardLink
-from bedside.link.messages import DISABLED, ENABLED, FAULT, HOLDING, OFF, PAUSED, RAMP, RUN, Event, Feedback
+from bedside.link.messages import (
+    BUILDING,
+    DISABLED,
+    ENABLED,
+    FAULT,
+    HOLDING,
+    OFF,
+    OPENING,
+    PAUSED,
+    RAMP,
+    RUN,
+    STATES,
+    Event,
+    Feedback,
+)
 from bedside.link.scale import MICRO
 from bedside.surgeon import protocol
 from bedside.surgeon.protocol import JOINT_FIELDS
@@ -20,6 +34,11 @@ from bedside.surgeon.protocol import JOINT_FIELDS
 # A board that says nothing for this long has lost its cable, its power or its mind; the others stop too. By then its
 # own clock has stopped it, so waiting longer than a busy machine may take for an answer costs no safety.
 _SILENT_S = 0.1
+# A board takes up an enable in its next tick; one that has ticked more often and is off has dropped it.
+_ENABLE_TICKS = 3
+_TICK_MASK = 0x3FFFFFFF
+# Phases in which a board follows, or is about to.
+_FOLLOWING = (BUILDING, OPENING, RUN)
 _JOINT_BYTES = 4 * JOINT_FIELDS
 
 
@@ -48,6 +67,7 @@ class Arm:
             [(_slot(channel), _slot(index)) for channel, index in enumerate(order)] for order in self._order
         ]
         self._limits = [(*joint.limits.position, joint.limits.velocity, joint.limits.step) for joint in cell.joint]
+        self._engage = [joint.limits.engage for joint in cell.joint]
         self._latest: list[Feedback | None] = [None] * len(links)
         self._awaited = [0] * len(links)
         self._period_ns = round(1e9 / cell.arm.cycle_hz)
@@ -64,6 +84,11 @@ class Arm:
         self._stopping = False
         # Boards that were told to go on and have not said that they do.
         self._resuming: set[int] = set()
+        # Boards that have not yet taken a command where the arm is, and the command that does it; 0: not known yet.
+        self._engaging: dict[int, int] = {}
+        # What a board was told that has not done it: a frame may be lost, and these must not be.
+        self._told_to: dict[int, int] = {}
+        self._enabled_tick = [0] * len(links)
         self.operator_seq = -1
         self.failure: LinkError | None = None
         self.gone: set[int] = set()
@@ -134,7 +159,8 @@ class Arm:
         self._owing_ns = [0] * len(self.links)
         try:
             for board, link in enumerate(self.links):
-                self._latest[board] = link.ask([schema.STATE_COMMAND, 0, seq, schema.ENABLE])
+                self._latest[board] = answer = link.ask([schema.STATE_COMMAND, 0, seq, schema.ENABLE])
+                self._enabled_tick[board] = answer.tick
         except BedsideError:
             self.stop()
             raise
@@ -170,16 +196,14 @@ class Arm:
 
     def disable(self) -> None:
         """Stop every board that is on, and clear the fault of those that are off, as a person at the console asks."""
-        for board in range(len(self.links)):
-            self._send_state(board, schema.DISABLE)
+        self._tell_all(schema.DISABLE)
         # A board that answers again after it was silent is forgiven here, as a fault is.
         self._lost = [lost and self._owing_ns[board] > 0 for board, lost in enumerate(self._lost)]
         self._stopping = self._engaged
 
     def stop(self) -> None:
         """Stop every board; a fault stays."""
-        for board in range(len(self.links)):
-            self._send_state(board, schema.STOP)
+        self._tell_all(schema.STOP)
         self._stopping = self._engaged
 
     def command(self, message: protocol.ServoJp, now_ns: int) -> None:
@@ -188,6 +212,8 @@ class Arm:
             raise SurgeonError("the arm is not enabled; send enable first")
         if self._paused:
             raise SurgeonError("the arm is paused; send resume, then begin where it is")
+        if self.state != ENABLED:
+            raise SurgeonError(f"the arm is not ENABLED on every board yet, it is {STATES[self.state]}")
         if len(message.position) != self._n:
             raise SurgeonError(f"{len(message.position)} joints; this arm has {self._n}")
         if message.seq <= self.operator_seq:
@@ -197,6 +223,10 @@ class Arm:
             low, high, fastest, step = limits
             if not (low <= q <= high and -fastest <= v <= fastest and -step <= q - last <= step):
                 raise self._beyond_limits(position, velocity)
+        if self._engaging:
+            # Until every board has taken a command where the arm is, none follows: one that refuses holds all.
+            self._check_engagement(position)
+            position, velocity = self._last, [0.0] * self._n
         self.operator_seq = message.seq
         self._last = position
         self._begin_round(now_ns)
@@ -223,6 +253,8 @@ class Arm:
                 )
                 self._stop_group()
         self.missed_cycles += late
+        for board, command in list(self._told_to.items()):
+            self._send_state(board, command)
         if not self._sent_this_cycle:
             self._begin_round(now_ns)
             for board in range(len(self.links)):
@@ -294,6 +326,8 @@ class Arm:
 
     def _begin_following(self, seq: int) -> None:
         """Take the arm as it stands for what the console's next command must be near."""
+        self._told_to.clear()
+        self._engaging = dict.fromkeys(range(len(self.links)), 0)
         self.operator_seq = seq
         self._last = self.feedback(0).position
         self._paused = False
@@ -301,8 +335,26 @@ class Arm:
     def _pause(self) -> None:
         self._paused = True
         self._resuming.clear()
+        self._tell_all(schema.PAUSE)
+
+    def _check_engagement(self, position: list[float]) -> None:
+        """Raise SurgeonError unless a command to ``position`` begins where the arm is."""
+        for joint, here, wanted, most in zip(self.cell.joint, self._last, position, self._engage, strict=True):
+            if not abs(wanted - here) <= most:
+                raise SurgeonError(
+                    f"joint '{joint.name}': the first command is {abs(wanted - here):g} {joint.unit} off the arm, "
+                    f"more than {most:g}; begin at its measured position"
+                )
+
+    def _tell_all(self, command: int) -> None:
+        """Tell every board, and again in each cycle those that follow, until they do not."""
+        self._engaging.clear()
+        self._told_to.clear()
         for board in range(len(self.links)):
-            self._send_state(board, schema.PAUSE)
+            self._send_state(board, command)
+            latest = self._latest[board]
+            if latest is None or latest.phase in _FOLLOWING:
+                self._told_to[board] = command
 
     def _send_state(self, board: int, command: int) -> None:
         if board not in self.gone:
@@ -321,8 +373,15 @@ class Arm:
 
     def _watch(self, board: int, feedback: Feedback) -> None:
         """Let the others pause or stop when a board of an engaged arm does; note when all have come to rest."""
+        if feedback.phase not in _FOLLOWING:
+            self._told_to.pop(board, None)
         if not self._engaged:
             return
+        if board in self._engaging and feedback.phase == RUN:
+            # A command that comes before the board runs does not engage it; the next one will.
+            self._engaging[board] = self._engaging[board] or self.operator_seq + 1
+            if feedback.operator_seq >= self._engaging[board]:
+                del self._engaging[board]
         if board in self._resuming and (feedback.phase == RUN or feedback.state == FAULT):
             self._resuming.discard(board)
         if not self._stopping and (feedback.phase > RUN or feedback.phase == OFF):
@@ -331,9 +390,11 @@ class Arm:
                     self._pause()
                 return
             if feedback.phase == OFF and feedback.state == DISABLED:
-                if feedback.operator_seq != 0:
+                since = (feedback.tick - self._enabled_tick[board]) & _TICK_MASK
+                if feedback.operator_seq != 0 and since < _ENABLE_TICKS:
                     return  # the tick that takes up the enable request has not come yet
-                self._tell(f"{self.links[board].label}: it has restarted; the arm stops, enable it again")
+                why = "it was not enabled" if feedback.operator_seq else "it has restarted"
+                self._tell(f"{self.links[board].label}: {why}; the arm stops, enable it again")
             self._stop_group()
         if self._stopping and self.is_off:
             self._engaged = False

@@ -27,6 +27,8 @@ class BoardLink:
         self.label = label
         self.seq = 0
         self._decoder = frames.Decoder()
+        # Faults that came while an answer was awaited, for the next ``receive``.
+        self._faults: list[Message] = []
 
     @property
     def bad_frames(self) -> int:
@@ -42,7 +44,8 @@ class BoardLink:
 
     def receive(self) -> list[Message]:
         """Return what has come. Raises LinkError when the port is gone or the board speaks another schema."""
-        return [parse(message) for message in self._decoder.feed(self.port.read())]
+        events, self._faults = self._faults, []
+        return events + [parse(message) for message in self._decoder.feed(self.port.read())]
 
     def identify(self) -> Identity:
         """Ask the board who it is. Raises LinkError when it does not say, or speaks another schema."""
@@ -51,7 +54,9 @@ class BoardLink:
             deadline = time.monotonic() + ANSWER_S
             while True:
                 try:
-                    for message in self.wait(deadline):
+                    came = self.wait(deadline)
+                    self._faults += [message for message in came if isinstance(message, Event) and message.is_fault]
+                    for message in came:
                         if isinstance(message, Identity) and message.link_seq == seq:
                             return self._same_schema(message)
                 except LinkError as error:
@@ -65,18 +70,28 @@ class BoardLink:
         )
 
     def ask(self, message: list[Any]) -> Feedback:
-        """Send ``message`` and wait for its feedback. Raises LinkError when the board refuses it or does not answer."""
+        """Send ``message`` and wait for its feedback; faults that come meanwhile are kept for ``receive``.
+
+        Raises LinkError when the board refuses the message or does not answer.
+        """
         seq = self.send(message)
         deadline = time.monotonic() + ANSWER_S
         refusal: Event | None = None
-        while time.monotonic() < deadline:
-            for answer in self.wait(deadline):
-                if isinstance(answer, Event) and answer.code >= causes.FIRST_REFUSAL:
-                    refusal = answer
-                elif isinstance(answer, Feedback) and answer.link_seq == seq:
-                    if refusal:
-                        raise LinkError(causes.explain(refusal, self.label))
-                    return answer
+        faults: list[Message] = []
+        try:
+            while time.monotonic() < deadline:
+                for answer in self.wait(deadline):
+                    if isinstance(answer, Event):
+                        if answer.is_fault:
+                            faults.append(answer)
+                        else:
+                            refusal = answer
+                    elif isinstance(answer, Feedback) and answer.link_seq == seq:
+                        if refusal:
+                            raise LinkError(causes.explain(refusal, self.label))
+                        return answer
+        finally:
+            self._faults += faults
         raise LinkError(f"{self.label}: no answer on port {self.port.name}; check power and cable")
 
     def wait(self, deadline: float) -> list[Message]:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from bedside.link.messages import Event
 
-# Codes below are faults, which latch; from here on they are refusals, which change nothing.
-FIRST_REFUSAL = 32
-
-# code -> (name, cause with {value} in the code's unit, remedy)
+# code -> (name, cause with {value} in the code's unit or {fault} it names, remedy)
 CAUSES: dict[int, tuple[str, str, str]] = {
     1: (
         "operator-timeout",
@@ -132,7 +129,7 @@ CAUSES: dict[int, tuple[str, str, str]] = {
     ),
     43: (
         "fault-latched",
-        "the fault with code {value} has not been cleared",
+        "the fault '{fault}' has not been cleared",
         "find its cause, then disable, then enable",
     ),
     44: ("no-such-channel", "the board has {value} channels", "correct the joint's channel in the cell file"),
@@ -165,4 +162,4 @@ def name_of(code: int) -> str:
 def explain(event: Event, where: str) -> str:
     """Return one line: where, what happened, and the remedy."""
     name, cause, remedy = CAUSES.get(event.code, _UNKNOWN)
-    return f"{where}: {name}: {cause.format(value=event.value, code=event.code)}. {remedy[0].upper()}{remedy[1:]}."
+    return f"{where}: {name}: {cause.format(value=event.value, code=event.code, fault=name_of(event.value))}. {remedy[0].upper()}{remedy[1:]}."

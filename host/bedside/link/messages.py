@@ -15,6 +15,9 @@ DISABLED, ENABLED, PAUSED, FAULT = range(4)
 OFF, BUILDING, OPENING, RUN, RAMP, HOLDING, CLOSING, RELEASED = range(8)
 RESET_CAUSES = ("power on", "watchdog", "program ended", "unknown")
 
+# Codes of events below are faults, which latch; from here on they are refusals, which change nothing.
+FIRST_REFUSAL = 32
+
 FLAGS = {
     1: "brake closed",
     2: "drive on",
@@ -102,6 +105,11 @@ class Event:
     code: int
     channel: int
     value: int
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether it latches; a refusal changes nothing."""
+        return self.code < FIRST_REFUSAL
 
 
 Message = Identity | Feedback | Event

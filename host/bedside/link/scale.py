@@ -18,6 +18,8 @@ _Q15 = 32768
 _STEPS_MAX = 16383
 # A joint this much faster than its limit is out of control.
 _OVERSPEED = 4 / 3
+# A board refuses a joint whose stop takes longer.
+_STOP_MAX_S = 2
 MICRO = 1e6
 
 
@@ -84,6 +86,23 @@ def joint_message(joint: Joint, tick_hz: int) -> list[int]:
         raise CellError(
             f"{name}.encoder.counts_per_unit = {joint.encoder.counts_per_unit:g}: {steps_max} counts a tick at three "
             f"times limits.velocity; a board takes {_STEPS_MAX}: raise tick_hz or lower limits.velocity"
+        )
+    if limits.velocity > _STOP_MAX_S * limits.stop_deceleration:
+        raise CellError(
+            f"{name}.limits.stop_deceleration = {limits.stop_deceleration:g}: a stop from limits.velocity would take "
+            f"{limits.velocity / limits.stop_deceleration:.3g} s; a board allows {_STOP_MAX_S}"
+        )
+    if abs(gains.gravity_bias) > gains.output_max:
+        raise CellError(
+            f"{name}.gains.gravity_bias = {gains.gravity_bias:g}: more than gains.output_max = {gains.output_max:g}, "
+            "so the joint would fall when its brake opens"
+        )
+    ripple = tick_hz / abs(joint.encoder.counts_per_unit) / 2**gains.filter_shift
+    if ripple > (_OVERSPEED - 1) * limits.velocity:
+        raise CellError(
+            f"{name}.encoder.counts_per_unit = {joint.encoder.counts_per_unit:g}: one count looks like "
+            f"{ripple:.3g} {joint.unit}/s, more than what parts limits.velocity from overspeed; use a finer encoder, a "
+            "larger gains.filter_shift or a higher limit"
         )
     current_scale = mantissa_and_shift(
         256 / (1000 * drive.continuous_a), _GAIN_MAX, _GAIN_SHIFT_MAX, f"{name}.drive.continuous_a"

@@ -69,9 +69,13 @@ class World:
     def advance(self, ticks: int = 1) -> None:
         """Virtual time: let ``ticks`` ticks pass, each complete on every board before the next one begins."""
         for _ in range(ticks):
-            self._tick(self.ticks * 1_000_000 // self.tick_hz)
-            for board in self.boards:
-                board.collect()
+            self.step(self.ticks * 1_000_000 // self.tick_hz)
+
+    def step(self, time_us: int) -> None:
+        """Virtual time: let one tick pass, at ``time_us`` by the boards' clocks."""
+        self._tick(time_us)
+        for board in self.boards:
+            board.collect()
 
     def _tick(self, time_us: int) -> None:
         """One tick of every board, once each has finished its last one."""
@@ -95,7 +99,7 @@ class World:
                 if late > 0:
                     time.sleep(late / 1e9)
                 for _ in range(min(timer.expirations(), _CATCH_UP_TICKS)):
-                    self._tick(time.monotonic_ns() // 1000)
+                    self._tick(self.ticks * 1_000_000 // self.tick_hz)
                 for board in self.boards:
                     down = not board.alive and not board.in_maintenance
                     due = reboot_at.setdefault(board.name, time.monotonic() + _REBOOT_S) if down else 0
