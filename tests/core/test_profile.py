@@ -121,7 +121,7 @@ def test_a_stop_at_any_moment_of_an_approach_to_a_limit_needs_no_more_than_its_d
     """The setpoint is never stopped dead at the limit, although a stop brakes more gently than commands may."""
     top = 3000 << 8
     worst = 0
-    for cut in range(0, 260, 3):
+    for cut in range(260):
         joint = joint_at(HIGH - 600_000)
         position = HIGH - 600_000
         for k in range(cut):

@@ -6,15 +6,16 @@ import pytest
 
 from bedside.cell import Cell
 from bedside.link import causes, schema
-from bedside.link.messages import CLOSING, ENABLED, FAULT, HOLDING, OFF, RUN, Feedback
+from bedside.link.messages import ENABLED, FAULT, HOLDING, OFF, RUN, Feedback
 from bedside.link.scale import joint_message
+from bedside.sim.board import SimBoard
 from bedside.sim.world import World
 from lockstep import BoardBench
 
 # The most that a joint may move when its brake opens: 2 mrad, 0.1 mm.
 SAG = {"rad": 2e-3, "m": 1e-4}
 # Where a configure-joint message holds these.
-OUTPUT_MAX, DRIVE_SIGN, BIAS, CURRENT_OFF = 21, 23, 24, 31
+OUTPUT_MAX, DRIVE_SIGN, BIAS, CURRENT_OFF, BRAKE_OPEN_MS = 21, 23, 24, 31, 39
 
 
 def loaded(world: World, cell: Cell, name: str, joint: int, place: float) -> BoardBench:
@@ -32,18 +33,24 @@ def clear(bench: BoardBench) -> None:
     bench.tick(3)
 
 
-def enable_and_watch(bench: BoardBench, joint: int, ticks: int = 150) -> tuple[float, Feedback]:
-    """Enable without engaging; return how far the joint went at most, and the last feedback."""
+def dip(board: SimBoard, bench: BoardBench) -> None:
+    """Let the supply sag for long enough to be noticed; it is over before the brakes are closed."""
+    board.supply_mv = 15_000
+    bench.tick(4)
+    board.supply_mv = 24_000
+
+
+def enable_and_watch(bench: BoardBench, joint: int) -> tuple[float, Feedback]:
+    """Enable without engaging; return how far the joint went until it had run for a while or was off, and the last."""
     plant = bench.plants[joint]
     start = plant.position
     bench.operator_seq += 1
-    feedback = bench.state_command(schema.ENABLE)
-    moved = 0.0
-    for _ in range(ticks):
+    bench.state_command(schema.ENABLE)
+    moved, left = 0.0, 80
+    while left:
         feedback = bench.tick()
         moved = max(moved, abs(plant.position - start))
-        if feedback.phase in (RUN, OFF, CLOSING) and feedback.tick % 40 == 0:
-            break
+        left -= feedback.phase in (RUN, OFF)
     return moved, feedback
 
 
@@ -63,9 +70,8 @@ def test_after_a_stop_by_brakes_in_full_motion_the_next_enable_moves_nothing(
     bench = loaded(world, cell, name, joint, place)
     bench.enable()
     bench.sweep(50, [speed if index == joint else 0.0 for index in range(len(bench.plants))])
-    board.supply_mv = 15_000
-    bench.until_off()
-    board.supply_mv = 24_000
+    dip(board, bench)
+    assert bench.until_off().state == FAULT
     clear(bench)
     moved, feedback = enable_and_watch(bench, joint)
     assert (feedback.state, feedback.phase) == (ENABLED, RUN)
@@ -75,6 +81,8 @@ def test_after_a_stop_by_brakes_in_full_motion_the_next_enable_moves_nothing(
 def test_what_somebody_leaned_with_when_the_arm_was_braked_is_not_what_holds_it(
     world: World, cell: Cell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(cell.arm, "hold_ms", 5000)
+    board = next(board for board in world.boards if board.name == "psm1-slide")
     bench = loaded(world, cell, "psm1-slide", 0, 0.12)
     bench.enable()
     bench.state_command(schema.PAUSE)
@@ -83,12 +91,12 @@ def test_what_somebody_leaned_with_when_the_arm_was_braked_is_not_what_holds_it(
     bench.tick(40)
     plant = bench.plants[0]
     alone = plant.gravity
-    push = iter(range(1000))
-    monkeypatch.setattr(plant, "gravity", lambda: alone() + 0.1 * next(push))
-    while bench.tick().state != FAULT:
-        pass
-    monkeypatch.setattr(plant, "gravity", lambda: alone() + 20.0)
-    bench.until_off()
+    # So slowly that the integral takes it up without an error; then the supply breaks down for a moment.
+    begun = world.ticks
+    monkeypatch.setattr(plant, "gravity", lambda: alone() + 0.004 * (world.ticks - begun))
+    assert abs(bench.tick(800).errors[0]) < 100
+    dip(board, bench)
+    assert causes.name_of(bench.until_off().cause) == "undervoltage"
     monkeypatch.setattr(plant, "gravity", alone)
     clear(bench)
     moved, feedback = enable_and_watch(bench, 0)
@@ -96,14 +104,20 @@ def test_what_somebody_leaned_with_when_the_arm_was_braked_is_not_what_holds_it(
     assert moved <= SAG["m"]
 
 
-def test_a_joint_that_moves_as_its_brake_opens_is_braked_again_and_says_so(world: World, cell: Cell) -> None:
+@pytest.mark.parametrize("open_ms", [20, 300])
+def test_a_joint_that_moves_as_its_brake_opens_is_braked_again_and_says_so(
+    world: World, cell: Cell, open_ms: int
+) -> None:
+    """Also if the brake opens sooner than its board was told."""
     bench = loaded(world, cell, "psm1-slide", 0, 0.12)
     message = joint_message(bench.joints[0], world.tick_hz)
-    message[BIAS] = -6000
+    message[BIAS], message[BRAKE_OPEN_MS] = -6000, open_ms
     bench.talk(message)
+    begun = bench.tick().tick
     moved, feedback = enable_and_watch(bench, 0)
     assert (feedback.state, causes.name_of(feedback.cause)) == (FAULT, "standstill")
-    assert moved < 10 * bench.joints[0].limits.standstill
+    assert bench.events[-1].tick - begun < 100
+    assert moved < 3 * bench.joints[0].limits.standstill
 
 
 def test_an_output_that_may_not_rise_to_what_holds_keeps_the_brakes_closed(world: World, cell: Cell) -> None:
@@ -118,7 +132,7 @@ def test_an_output_that_may_not_rise_to_what_holds_keeps_the_brakes_closed(world
     board.stray_ma[1] = 3000
     bench.tick(1500)
     board.stray_ma[1] = 0
-    moved, feedback = enable_and_watch(bench, 1, 400)
+    moved, feedback = enable_and_watch(bench, 1)
     assert (feedback.state, causes.name_of(feedback.cause)) == (FAULT, "output-not-built")
     assert moved == 0
 

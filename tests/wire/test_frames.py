@@ -47,6 +47,13 @@ def test_junk_between_frames_costs_at_most_one_message(junk: bytes) -> None:
     assert came[-1] == [5, 2]
 
 
+@given(st.binary(min_size=1, max_size=20), st.integers(0, cbor.ITEMS_MAX))
+def test_a_decoder_reads_no_more_than_five_bytes_beyond_what_it_is_given(payload: bytes, count: int) -> None:
+    """Whatever number of items is announced; the pointer raises IndexError beyond."""
+    line = bytearray(bytes([0x98, count]) + payload + b"\x1a\x01\x01\x01\x01")
+    cbor.decode(line, array("i", [0] * cbor.ITEMS_MAX), 0, len(line) - 5)
+
+
 @given(st.lists(INT32, min_size=1, max_size=20), st.data())
 def test_a_flipped_bit_is_noticed(items: list[int], data: st.DataObject) -> None:
     line = bytearray(board_frame(items))

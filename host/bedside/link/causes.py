@@ -162,4 +162,5 @@ def name_of(code: int) -> str:
 def explain(event: Event, where: str) -> str:
     """Return one line: where, what happened, and the remedy."""
     name, cause, remedy = CAUSES.get(event.code, _UNKNOWN)
-    return f"{where}: {name}: {cause.format(value=event.value, code=event.code, fault=name_of(event.value))}. {remedy[0].upper()}{remedy[1:]}."
+    cause = cause.format(value=event.value, code=event.code, fault=name_of(event.value))
+    return f"{where}: {name}: {cause}. {remedy[0].upper()}{remedy[1:]}."
