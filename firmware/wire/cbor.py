@@ -84,7 +84,6 @@ def encode(out: ptr8, values: ptr32, count: int) -> int:
     # What remains of the complement of a negative number, zero-extended or not.
     mask = (int(1) << 31) - 1
     begun = int(out) + 1
-    left = int(count)
     if count < 24:
         out[1] = 0x80 + count
         out = ptr8(int(out) + 2)
@@ -92,8 +91,8 @@ def encode(out: ptr8, values: ptr32, count: int) -> int:
         out[1] = 0x98
         out[2] = count
         out = ptr8(int(out) + 3)
-    while left:
-        left -= 1
+    while count:
+        count -= 1
         value = values[0]
         values = ptr32(int(values) + 4)
         major = 0

@@ -82,14 +82,12 @@ def unframe(line: ptr8, table: ptr16, at: int) -> int:
         return _BAD_LENGTH
     line = ptr8(int(begun) + begun[0])
     while int(line) < stop:
-        line = ptr8(int(line) + line[0])
-    if int(line) != stop:
-        return _BAD_COBS
-    line = ptr8(int(begun) + begun[0])
-    while int(line) < stop:
         code = line[0]
         line[0] = 0
         line = ptr8(int(line) + code)
+    bad = 0
+    if int(line) != stop:
+        bad = int(_BAD_COBS)
     line = ptr8(int(begun) + 1)
     high = ptr16(int(table) + _TABLE_BYTES)
     crc = 0xFFFF
@@ -103,13 +101,14 @@ def unframe(line: ptr8, table: ptr16, at: int) -> int:
         crc = ((crc << 8) & 0xFFFF) ^ table[(crc >> 8) ^ line[0]]
         line = ptr8(int(line) + 1)
     # A CRC run over its own big-endian value leaves zero.
-    if crc:
-        line = begun
+    if crc and bad == 0:
+        bad = int(_BAD_CRC)
+    if bad:
         while n:
             n -= 1
-            line[n] = 1
-        return _BAD_CRC
-    return int(line) - int(begun) - 3
+            begun[n] = 1
+        return bad
+    return n - 3
 
 
 @micropython.viper
@@ -121,20 +120,29 @@ def frame(line: ptr8, table: ptr16, n: int) -> int:
     code = line
     line = ptr8(int(line) + 1)
     end = int(line) + n
-    stop = end - 1
+    stop = end - 3
     high = ptr16(int(table) + _TABLE_BYTES)
     crc = 0xFFFF
     while int(line) < stop:
         crc = high[(crc >> 8) ^ line[0]] ^ table[(crc & 255) ^ line[1]]
+        crc = high[(crc >> 8) ^ line[2]] ^ table[(crc & 255) ^ line[3]]
         if not line[0]:
             code[0] = int(line) - int(code)
             code = line
         if not line[1]:
             code[0] = int(line) + 1 - int(code)
             code = ptr8(int(line) + 1)
-        line = ptr8(int(line) + 2)
-    if n & 1:
-        crc = ((crc << 8) & 0xFFFF) ^ table[(crc >> 8) ^ line[0]]
+        if not line[2]:
+            code[0] = int(line) + 2 - int(code)
+            code = ptr8(int(line) + 2)
+        if not line[3]:
+            code[0] = int(line) + 3 - int(code)
+            code = ptr8(int(line) + 3)
+        line = ptr8(int(line) + 4)
+    rest = line
+    while int(rest) < end:
+        crc = ((crc << 8) & 0xFFFF) ^ table[(crc >> 8) ^ rest[0]]
+        rest = ptr8(int(rest) + 1)
     behind = ptr8(end)
     behind[0] = crc >> 8
     behind[1] = crc
