@@ -1,10 +1,10 @@
-# make demo · make test · make fuzz · make bench · make lint: each installs what it needs into .venv first.
+# make demo · make test · make fuzz · make bench · make stops · make lint: each installs what it needs into .venv first.
 
 PYTHON ?= python3
 BIN := .venv/bin
 RECORDING ?=
 
-.PHONY: demo test fuzz bench lint lock clean
+.PHONY: demo test fuzz bench stops lint lock clean
 
 demo: .venv/installed
 	$(BIN)/bedside demo $(if $(RECORDING),--recording $(RECORDING))
@@ -18,6 +18,10 @@ fuzz: .venv/installed
 
 bench: .venv/installed .venv/installed-bench
 	PYTHONPATH=tools $(BIN)/python tools/bench/run.py
+
+# Writes the table of docs/safety.md; fails if a stop is beyond its limits.
+stops: .venv/installed
+	PYTHONPATH=tools $(BIN)/python -m stops
 
 lint: .venv/installed .venv/typings
 	$(BIN)/ruff format --check .

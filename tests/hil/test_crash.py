@@ -19,10 +19,12 @@ from bedside.sim.board import MAINTENANCE_STRAP, SimBoard
 from bedside.sim.world import World
 from conftest import PSM
 from lockstep import BoardBench
+from stops.failures import SABOTAGE_NOW
+from stops.rig import SABOTAGE
 
 SPEEDS = [1.0, -0.8, 0.6]
 DRIVES, BRAKES_OPEN, WATCHDOG = 8, 9, 10
-WATCHDOG_TICKS = 200
+WATCHDOG_TICKS = 50
 
 Sabotage = Callable[[str], tuple[BoardBench, SimBoard]]
 
@@ -36,7 +38,7 @@ def sabotage(cell: Cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     def start(kind: str) -> tuple[BoardBench, SimBoard]:
         monkeypatch.setenv("BEDSIDE_SIM", str(tmp_path))
         monkeypatch.setenv("SABOTAGE", kind)
-        world = World(cell, PSM, tmp_path, Path(__file__).parent / "sabotage.py").__enter__()
+        world = World(cell, PSM, tmp_path, SABOTAGE).__enter__()
         worlds.append(world)
         world.advance(3)
         bench = BoardBench(world, cell, "psm1-wrist")
@@ -57,9 +59,11 @@ def move_until_dead(bench: BoardBench, board: SimBoard, ticks: int) -> int:
     here = [p / 1e6 for p in bench.tick(0).positions]
     bench.operator_seq += 1
     setpoints = [x for place, speed in zip(here, SPEEDS, strict=True) for x in (place + speed * 0.01, speed)]
+    board.switches = SABOTAGE_NOW
     bench.link.send([schema.COMMAND, 0, bench.operator_seq, *(round(1e6 * x) for x in setpoints)])
     for tick in range(ticks):
         if not board.alive:
+            board.switches = 0
             return tick
         bench.world.advance(1)
         if tick < 3:
@@ -89,7 +93,7 @@ def test_a_program_that_ends_leaves_its_outputs_safe_and_moves_nothing_when_it_i
 def test_a_board_that_falls_to_its_repl_has_made_its_outputs_safe_before(sabotage: Sabotage) -> None:
     bench, board = sabotage("repl")
     with pytest.raises(AssertionError, match="goes on"):
-        move_until_dead(bench, board, 60)
+        move_until_dead(bench, board, WATCHDOG_TICKS - 10)
     assert board.alive
     assert (board.outputs[DRIVES], board.outputs[BRAKES_OPEN]) == (0, 0)
     assert all(plant.brake_closed and plant.velocity == 0 for plant in bench.plants)
@@ -108,7 +112,7 @@ def test_the_watchdog_resets_a_board_on_which_only_one_of_tick_and_background_go
 
 def test_the_watchdog_resets_a_board_that_hangs(sabotage: Sabotage) -> None:
     bench, board = sabotage("hang")
-    move_until_dead(bench, board, 20)
+    assert move_until_dead(bench, board, 2 * WATCHDOG_TICKS) > WATCHDOG_TICKS - 10, "until then nothing changes"
     assert (board.outputs[DRIVES], board.outputs[BRAKES_OPEN]) == (0, 0)
     board.start()
     bench.world.advance(3)
@@ -116,7 +120,8 @@ def test_the_watchdog_resets_a_board_that_hangs(sabotage: Sabotage) -> None:
 
 
 def test_collections_in_the_background_disturb_no_tick(sabotage: Sabotage) -> None:
-    bench, _ = sabotage("collections")
+    bench, board = sabotage("collections")
+    board.switches = SABOTAGE_NOW
     feedback = bench.sweep(40, SPEEDS)
     assert (feedback.state, feedback.late_ticks) == (ENABLED, 0)
 

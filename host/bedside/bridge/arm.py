@@ -107,6 +107,16 @@ class Arm:
         return ENABLED if all(state == ENABLED for state in states) else DISABLED
 
     @property
+    def latest(self) -> list[Feedback | None]:
+        """What each board said last, None if it was never heard."""
+        return self._latest
+
+    @property
+    def is_following(self) -> bool:
+        """Whether every board follows commands: none still has to be taken over where it is."""
+        return self.state == ENABLED and not self._engaging and not self._stopping
+
+    @property
     def is_off(self) -> bool:
         """Whether no board that answers has torque."""
         return all(f is None or f.phase == OFF or lost for f, lost in zip(self._latest, self._lost, strict=True))

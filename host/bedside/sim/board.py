@@ -38,7 +38,7 @@ _STUCK_S = 2.0
 # It compiles its program before its first answer, an emulated one slowly.
 _BOOT_S = 20.0
 # The hardware watchdog's period in simulated time.
-_WATCHDOG_MS = 200
+_WATCHDOG_MS = 50
 
 
 def interpreter() -> str:
@@ -93,6 +93,7 @@ class SimBoard:
         self.reset_cause = POWER_ON
         self._tick_hz = tick_hz
         self._ticks_unfed = 0
+        self._stuck = False
         self._repl: subprocess.Popen[bytes] | None = None
         self.process: subprocess.Popen[bytes] | None = None
         self._main = main or FIRMWARE / "main.py"
@@ -145,6 +146,7 @@ class SimBoard:
         os.close(inner_out)
         self.outputs = _RESET
         self._ticks_unfed = 0
+        self._stuck = False
         self._patience_s = _BOOT_S
         self.waiting = True
 
@@ -157,6 +159,9 @@ class SimBoard:
         if self._repl and self._repl.poll() is not None:
             self._give_repl()
         if not self.alive:
+            return
+        if self._stuck:
+            self._watchdog()
             return
         idle = (0,) * (_CHANNELS - len(self.plants))
         counts = [plant.count for plant in self.plants]
@@ -172,14 +177,16 @@ class SimBoard:
         self.waiting = True
 
     def collect(self) -> None:
-        """Wait for the outputs of the tick under way, if there is one; reset a board that does not finish it."""
+        """Wait for the outputs of the tick under way, if there is one; a board that does not finish it is stuck."""
         if not self.waiting:
             return
         data = b""
         # A pipe gives the whole answer at once, a UART byte by byte.
         while len(data) < _OUTPUTS.size:
             if not select.select([self._from_board], [], [], self._patience_s)[0]:
-                self._died(WATCHDOG_RESET)
+                # Its hardware goes on with what it was told last, until the watchdog bites.
+                self._stuck = True
+                self.waiting = False
                 return
             part = os.read(self._from_board, _OUTPUTS.size - len(data))
             if not part:
@@ -190,10 +197,17 @@ class SimBoard:
         self._patience_s = _STUCK_S
         before = self.outputs
         self.outputs = _OUTPUTS.unpack(data)
-        fed = self.outputs[_WATCHDOG]
-        self._ticks_unfed = self._ticks_unfed + 1 if fed and fed == before[_WATCHDOG] else 0
-        if self._ticks_unfed * 1000 > _WATCHDOG_MS * self._tick_hz:
-            self._died(WATCHDOG_RESET)
+        if self.outputs[_WATCHDOG] != before[_WATCHDOG]:
+            self._ticks_unfed = 0
+        else:
+            self._watchdog()
+
+    def _watchdog(self) -> None:
+        """Count a tick without a feed, and reset the board when it were too many; the first feed starts it."""
+        if self.outputs[_WATCHDOG]:
+            self._ticks_unfed += 1
+            if self._ticks_unfed * 1000 > _WATCHDOG_MS * self._tick_hz:
+                self._died(WATCHDOG_RESET)
 
     def kill(self) -> None:
         """End the interpreter at once, as a power cut would; the plants go on."""

@@ -1,19 +1,23 @@
-"""Runs on MicroPython in main.py's place: the firmware, in which something breaks once the wrist moves."""
+"""Runs on MicroPython in main.py's place: the firmware, in which something breaks when a switch says so."""
 
 import gc
 import os
 import sys
 
 import executive
-from core import layout as L
-from ports import TICK
+from ports import SWITCHES, TICK
 
 KIND = os.getenv("SABOTAGE")
 Board = executive.Board
 
 
-def moving(board):
-    return board.name == "psm1-wrist" and board.board[L.PHASE] == L.RUN and board.board[L.MOVING]
+# The switch, beside those of ports/__init__.py, with which the simulator says when.
+NOW = 8
+
+
+def is_time(board):
+    """Return whether it shall break now."""
+    return board.port.inputs[SWITCHES] & NOW
 
 
 class Sabotaged(Board):
@@ -27,8 +31,9 @@ class Sabotaged(Board):
         port.wait, port.begin, port.read = self.broken_wait, self.broken_begin, self.broken_read
 
     def broken_wait(self):
+        """Wait, and keep ticks back when the timer is dead."""
         due = self.wait()
-        if KIND == "dead timer" and due & TICK and moving(self):
+        if KIND == "dead timer" and due & TICK and is_time(self):
             # The harness goes on, and nobody hears of it.
             self.begin()
             self.port.commit()
@@ -36,12 +41,14 @@ class Sabotaged(Board):
         return due
 
     def broken_begin(self):
-        if KIND in ("tick", "repl") and moving(self):
+        """Begin a tick, or break in it."""
+        if KIND in ("tick", "repl") and is_time(self):
             raise ValueError("an exception in the tick")
         self.begin()
 
     def broken_read(self, buffer):
-        if moving(self):
+        """Read, or break in the background."""
+        if is_time(self):
             if KIND == "background":
                 raise KeyError("an exception in the background")
             if KIND == "memory":

@@ -1,0 +1,35 @@
+"""`make stops`: injects every kind of failure into a moving arm, several times, and writes the table of docs/safety.md.
+
+Ends with status 1 if a stop exceeded a limit that it is held to.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console
+from rich.progress import track
+
+from stops import table
+from stops.failures import FAILURES
+from stops.measure import MOMENTS, inject
+
+
+def main() -> int:
+    """Run the campaign."""
+    console = Console()
+    rows: list[str] = []
+    wrong: list[str] = []
+    for failure in track(FAILURES, "stopping", console=console):
+        results = [inject(failure, moment) for moment in MOMENTS]
+        rows.append(table.row(failure, results))
+        wrong += [f"{failure.name}: {line}" for result in results for line in result.wrong]
+    table.PAGE.write_text(table.written(rows), encoding="utf-8")
+    console.print(f"{len(FAILURES)} kinds of failure, {len(MOMENTS)} times each: {table.PAGE.name} has the table")
+    for line in wrong:
+        console.print(f"beyond its limit: {line}", style="red")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,219 @@
+"""A moving arm in virtual time: real firmware, the bridge's own code, motor models, and a record of each tick."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bedside.bridge.arm import Arm
+from bedside.bridge.connect import close, configure, connect
+from bedside.cell import Cell, load_cell
+from bedside.errors import BedsideError
+from bedside.link import causes
+from bedside.link.messages import BUILDING, ENABLED, OPENING, RESET_CAUSES, RUN, Event, Feedback, Message
+from bedside.places import BOARDS
+from bedside.sim.board import SimBoard
+from bedside.sim.world import World
+from bedside.surgeon.protocol import ServoJp
+
+CELL = BOARDS / "cells" / "psm.toml"
+SABOTAGE = Path(__file__).parent / "sabotage.py"
+COMMAND_TICKS = 5
+CYCLE_TICKS = 4
+HOLD_MS = 200
+# Of each joint's highest speed, reached in so many commands.
+SHARE = 0.6
+RUN_UP = 20
+# A busy machine may keep a board from answering this long; one that is dead or cut off does not answer at all.
+ANSWER_S = 2.0
+LOSSY_S = 0.002
+
+
+@dataclass
+class Record:
+    """What was seen, by tick of the world: of each joint its place and speed, of each board when it left RUN."""
+
+    places: list[list[float]] = field(default_factory=list)
+    speeds: list[list[float]] = field(default_factory=list)
+    left_run: dict[str, int] = field(default_factory=dict)
+    notices: list[tuple[int, str, str]] = field(default_factory=list)
+
+
+class Rig:
+    """The arm, its bridge and its operator.
+
+    ``serving`` says whether there is a bridge, ``commanding`` whether there is a console, ``cut`` which boards' lines
+    bring the bridge nothing, and ``lossy`` that answers may fail to come.
+    """
+
+    def __init__(self, cell: Cell, world: World) -> None:
+        self.cell = cell
+        self.world = world
+        self.boards: dict[str, SimBoard] = {board.name: board for board in world.boards}
+        self.plants = [world.plants[joint.name] for joint in cell.joint]
+        self.record = Record()
+        self.told: list[str] = []
+        self.serving = self.commanding = True
+        self.lossy = False
+        self.cut: set[str] = set()
+        self._seq = 0
+        self._offsets: dict[str, int] = {}
+        self._at: list[float] = []
+        self._speed = [0.0] * len(cell.joint)
+        self.connect()
+
+    # ---- the bridge ----------------------------------------------------------------------
+
+    def connect(self) -> None:
+        """Start a bridge: the boards are found, checked and configured."""
+        self._links = connect(self.cell)
+        configure(self.cell, self._links, 1000 / COMMAND_TICKS)
+        self.arm = Arm(self.cell, self._links, self.told.append)
+        self.forget()
+        for slot, link in zip(self.cell.board, self._links, strict=True):
+            self._watch(slot.name, link)
+
+    def forget(self) -> None:
+        """Wait for no answer to what was sent until now."""
+        self._answered = [link.seq for link in self._links]
+
+    def disconnect(self) -> None:
+        """End the bridge."""
+        close(self._links)
+
+    def _watch(self, name: str, link: object) -> None:
+        """Note what a board says before the bridge hears it."""
+        receive = link.receive  # type: ignore[attr-defined]
+
+        def noted() -> list[Message]:
+            messages: list[Message] = receive()
+            for message in messages:
+                self._note(name, message)
+            # What a board says behind a cut cable is seen here and not by the bridge.
+            return [] if name in self.cut else messages
+
+        link.receive = noted  # type: ignore[attr-defined]
+
+    def _note(self, name: str, message: Message) -> None:
+        if isinstance(message, Feedback):
+            # A board that has ticked n times does so as the world does.
+            self._offsets.setdefault(name, self.world.ticks - message.tick)
+            left = message.phase not in (BUILDING, OPENING, RUN)
+        elif isinstance(message, Event):
+            left = message.is_fault
+            if left and name in self._offsets:
+                joints = [joint.name for _, joint in self.cell.joints_of(name)]
+                where = joints[message.channel] if 0 <= message.channel < len(joints) else name
+                self.record.notices.append((message.tick + self._offsets[name], where, causes.name_of(message.code)))
+        else:
+            return
+        if left and name in self._offsets:
+            self.record.left_run.setdefault(name, message.tick + self._offsets[name])
+
+    # ---- time ----------------------------------------------------------------------------
+
+    def tick(self, count: int = 1) -> None:
+        """Let ``count`` ticks pass, with whatever of console and bridge is there."""
+        for _ in range(count):
+            now_ns = self.world.ticks * 1_000_000
+            if self.commanding and self.serving and self.world.ticks % COMMAND_TICKS == 0 and self._at:
+                self._command(now_ns)
+            if self.serving and self.world.ticks % CYCLE_TICKS == 0:
+                self.arm.cycle(now_ns)
+            self.listen()
+            self.world.advance(1)
+            for name, board in self.boards.items():
+                if not board.alive and name not in self.record.left_run:
+                    self.record.left_run[name] = self.world.ticks
+                    self.record.notices.append((self.world.ticks, name, RESET_CAUSES[board.reset_cause]))
+            self.record.places.append([plant.position for plant in self.plants])
+            self.record.speeds.append([plant.velocity for plant in self.plants])
+        self.listen()
+
+    def listen(self) -> None:
+        """Hear every board out: nothing it was sent is still on its way when the next tick comes."""
+        for index, (slot, link) in enumerate(zip(self.cell.board, self._links, strict=True)):
+            name = slot.name
+            if index in self.arm.gone:
+                continue
+            deadline = time.monotonic() + (LOSSY_S if self.lossy or name in self.cut else ANSWER_S)
+            while True:
+                if not self.serving:
+                    link.receive()
+                    break
+                self.arm.receive(index, self.world.ticks * 1_000_000)
+                latest = self.arm.latest[index]
+                heard = max(latest.link_seq if latest else 0, self._answered[index]) >= link.seq
+                if heard or not self.boards[name].alive or index in self.arm.gone or time.monotonic() > deadline:
+                    break
+                link.wait_readable(0.002)
+
+    def _command(self, now_ns: int) -> None:
+        self._seq += 1
+        period_s = COMMAND_TICKS / 1000
+        for index, joint in enumerate(self.cell.joint):
+            top = SHARE * joint.limits.velocity
+            self._speed[index] = min(top, self._speed[index] + top / RUN_UP)
+            self._at[index] = min(joint.limits.position[1], self._at[index] + self._speed[index] * period_s)
+        try:
+            self.arm.command(ServoJp(0, self._seq, list(self._at), list(self._speed)), now_ns)
+        except BedsideError as error:
+            self.told.append(str(error))
+
+    # ---- what an operator does -----------------------------------------------------------
+
+    def enable(self) -> None:
+        """Enable and engage; the arm stands and follows."""
+        self._at = []
+        self._seq += 1
+        self.listen()
+        self.arm.enable(self._seq, 1000 / COMMAND_TICKS)
+        here = self.arm.feedback(0).position
+        for _ in range(400):
+            self.tick()
+            if self.world.ticks % COMMAND_TICKS == 0 and self.arm.state == ENABLED:
+                self._seq += 1
+                self.arm.command(ServoJp(0, self._seq, here, [0.0] * len(here)), self.world.ticks * 1_000_000)
+            if self.arm.is_following:
+                return
+        raise AssertionError(f"does not follow: {self.told}")
+
+    def move(self, ticks: int) -> None:
+        """Run up to the campaign's speed, then go on for ``ticks``; the record begins there."""
+        self._at = list(self.arm.feedback(0).setpoint)
+        self._speed = [0.0] * len(self._at)
+        self.tick(RUN_UP * COMMAND_TICKS + ticks)
+        self.begun = self.world.ticks
+        self.record = Record([[p.position for p in self.plants]], [[p.velocity for p in self.plants]])
+
+    def finish(self, limit: int = 1500) -> None:
+        """Let time pass until the arm is off by its own word, or has been what it is for long enough."""
+        for _ in range(limit // 20):
+            self.tick(20)
+            still = all(speed == 0.0 for tick in self.record.speeds[-20:] for speed in tick)
+            if still and all(not any(board.outputs[:10]) for board in self.boards.values()):
+                break
+
+    def states(self) -> list[tuple[int, int]]:
+        """Return state and phase of each board as it says them now."""
+        return [(latest.state, latest.phase) for latest in self.arm.latest if latest]
+
+
+@contextmanager
+def rig(folder: Path, sabotage: str = "") -> Iterator[Rig]:
+    """Yield a moving arm whose wrist board breaks in the way that ``sabotage`` says, if any."""
+    cell = load_cell(CELL)
+    cell.arm.hold_ms = HOLD_MS
+    os.environ.update(BEDSIDE_SIM=str(folder), SABOTAGE=sabotage)
+    with World(cell, CELL, folder, SABOTAGE if sabotage else None) as world:
+        world.advance(3)
+        made = Rig(cell, world)
+        made.enable()
+        try:
+            yield made
+        finally:
+            made.disconnect()

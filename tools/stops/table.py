@@ -1,0 +1,46 @@
+"""The stop table: each failure's worst, as docs/safety.md shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from stops.failures import Failure
+from stops.measure import Result
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "safety.md"
+BEGIN, END = "<!-- make stops writes from here -->\n", "<!-- to here -->\n"
+_HEAD = (
+    "| failure | noticed by | after | last board stops | all stand | travel | sag | ends in | to move again |\n"
+    "|---|---|---|---|---|---|---|---|---|\n"
+)
+
+
+def row(failure: Failure, results: list[Result]) -> str:
+    """Return the line of ``failure``: the worst of its ``results``."""
+    if failure.goes_on:
+        return f"| {failure.name} | – | – | – | – | – | – | {results[0].ends_in} | nothing |\n"
+    latest = max(result.noticed_ms for result in results)
+    ramp, stands = (max(getattr(result, name) for result in results) for name in ("ramp_ms", "standstill_ms"))
+    travel, sag = (max(getattr(result, name) for result in results) for name in ("travel", "sag"))
+    names = " or ".join(dict.fromkeys(result.noticed_by for result in results))
+    ends = " or ".join(dict.fromkeys(result.ends_in for result in results))
+    falls = " (the joint whose brake fails falls)" if failure.falls else ""
+    return (
+        f"| {failure.name} | {names} | {latest} ms | {ramp} ms | {stands} ms | {travel:.0%} | {sag:.0%}{falls} "
+        f"| {ends} | {results[0].again} |\n"
+    )
+
+
+def written(rows: list[str]) -> str:
+    """Return the page with ``rows`` in the place of those it has."""
+    page = PAGE.read_text(encoding="utf-8")
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return before + BEGIN + _HEAD + "".join(rows) + END + after
+
+
+def rows() -> Iterator[str]:
+    """Yield the rows that the page has."""
+    _, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    yield from rest.partition(END)[0].removeprefix(_HEAD).splitlines(keepends=True)
