@@ -114,7 +114,7 @@ class Machine:
         board = self.board
         # Not the first tick: that one is never late.
         board[L.TICK] = 1
-        board[L.LAST_US] = board[L.LATE_TICKS] = 0
+        board[L.LAST_US] = board[L.LATE_TICKS] = board[L.SLIP_US] = board[L.MODE] = 0
         board[L.EVENT] = board[L.EVENT_CHANNEL] = board[L.EVENT_VALUE] = board[L.WATCH_VALUE] = 0
         board[L.OPERATOR_AGE] = min(board[L.OPERATOR_AGE], board[L.OPERATOR_TIMEOUT] + 1)
         board[L.LINK_AGE] = min(board[L.LINK_AGE], board[L.LINK_TIMEOUT] + 1)
