@@ -9,7 +9,7 @@ from stops.failures import FAILURES, Failure
 from stops.measure import MOMENTS, inject
 
 
-@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.name)
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.name.replace(" ", "-"))
 def test_a_failure_stops_the_arm_within_its_limits_and_a_restart_moves_nothing(failure: Failure) -> None:
     assert inject(failure, MOMENTS[0]).wrong == []
 
