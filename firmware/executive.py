@@ -278,12 +278,14 @@ class Board:
     def _manage(self, kind: int) -> None:
         if kind == M.STATE_COMMAND:
             self._state_command()
+        elif not self._is_idle():
+            self._refuse(M.REFUSED_NOT_DISABLED, -1, self.board[L.PHASE])
         elif kind == M.CONFIGURE_JOINT:
             self._configure_joint()
         elif kind == M.CONFIGURE_BOARD:
             self._configure_board()
         elif kind == M.MAINTENANCE:
-            self._maintain()
+            self.board[L.MAINTENANCE] = 1
 
     def _state_command(self) -> None:
         board = self.board
@@ -323,12 +325,6 @@ class Board:
             board[L.REQUEST] = L.REQUEST_ENABLE
             board[L.GUARDED] = 1
 
-    def _maintain(self) -> None:
-        if self._is_idle():
-            self.board[L.MAINTENANCE] = 1
-        else:
-            self._refuse(M.REFUSED_NOT_DISABLED, -1, self.board[L.PHASE])
-
     def _configured(self) -> bool:
         for joint in self.joints:
             if joint[L.CONFIGURED] != 1:
@@ -338,9 +334,6 @@ class Board:
     def _configure_board(self) -> None:
         board = self.board
         message = self._message
-        if not self._is_idle():
-            self._refuse(M.REFUSED_NOT_DISABLED, -1, board[L.PHASE])
-            return
         if message[3] < 2 * message[2]:
             self._refuse(M.REFUSED_CONFIGURATION, -1, 3)
             return
@@ -354,9 +347,6 @@ class Board:
 
     def _configure_joint(self) -> None:
         message = self._message
-        if not self._is_idle():
-            self._refuse(M.REFUSED_NOT_DISABLED, -1, self.board[L.PHASE])
-            return
         channel = message[2]
         if channel >= self.n:
             self._refuse(M.REFUSED_CHANNEL, channel, self.n)

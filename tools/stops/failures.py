@@ -25,7 +25,7 @@ class Failure:
     """A kind of failure. ``sabotage`` breaks the firmware itself; else ``inject`` breaks what is around it."""
 
     name: str
-    inject: Callable[[Rig], None] = lambda rig: None
+    inject: Callable[[Rig], None]
     mend: Callable[[Rig], None] = lambda rig: None
     sabotage: str = ""
     # The arm does not have to stop.
@@ -58,10 +58,6 @@ def silence_console(rig: Rig) -> None:
     rig.commanding = False
 
 
-def restore_console(rig: Rig) -> None:
-    rig.commanding = True
-
-
 def repeat_last_command(rig: Rig) -> None:
     """Let the bridge send its last command again and again, as new frames."""
     rig.commanding = False
@@ -81,7 +77,6 @@ def repeat_last_command(rig: Rig) -> None:
 
 def stop_repeating(rig: Rig) -> None:
     del rig.arm.cycle
-    rig.commanding = True
 
 
 def commanded(rig: Rig) -> list[list[int]]:
@@ -243,12 +238,11 @@ def free(rig: Rig) -> None:
     rig.plants[JOINT].load.coulomb = 0.01
 
 
-def short_circuit(rig: Rig) -> None:
-    rig.boards[BOARD].stray_ma[0] = 5000
+def stray(ma: int) -> Callable[[Rig], None]:
+    def inject(rig: Rig) -> None:
+        rig.boards[BOARD].stray_ma[0] = ma
 
-
-def end_short_circuit(rig: Rig) -> None:
-    rig.boards[BOARD].stray_ma[0] = 0
+    return inject
 
 
 def brake_grips(newton: float, otherwise: Callable[[Rig], None]) -> Callable[[Rig], None]:
@@ -263,15 +257,6 @@ def brake_grips(newton: float, otherwise: Callable[[Rig], None]) -> Callable[[Ri
 
 def mend_brake(rig: Rig) -> None:
     rig.plants[LOADED].load.brake = 30.0
-    rig.commanding = True
-
-
-def mend_supply(rig: Rig) -> None:
-    supply(24_000)(rig)
-
-
-def open_switch(rig: Rig) -> None:
-    rig.boards[BOARD].switches = 0
 
 
 def link_of(rig: Rig, name: str) -> BoardLink:
@@ -282,7 +267,7 @@ FAILURES = [
     Failure("bridge killed", kill_bridge, start_bridge),
     Failure("bridge frozen for 300 ms", freeze_bridge),
     Failure("bridge repeats its last command", repeat_last_command, stop_repeating),
-    Failure("console silent", silence_console, restore_console),
+    Failure("console silent", silence_console),
     Failure("network silent for 300 ms, then a backlog", silence_then_backlog(300)),
     Failure("network silent for 60 ms, then a backlog", silence_then_backlog(60), goes_on=True),
     Failure("one board's cable pulled", cut_cable, restore_line),
@@ -302,11 +287,11 @@ FAILURES = [
     Failure("collections without end", sabotage, sabotage="collections", goes_on=True),
     Failure("board reset", reset_board),
     Failure("ticks stand still for 20 ms", late_tick),
-    Failure("supply sags", supply(15_000), mend_supply),
-    Failure("supply surges", supply(33_000), mend_supply),
-    Failure("emergency stop", switch(E_STOP), open_switch),
-    Failure("drive reports a fault", switch(DRIVE_FAULT), open_switch),
-    Failure("short circuit in a motor", short_circuit, end_short_circuit),
+    Failure("supply sags", supply(15_000), supply(24_000)),
+    Failure("supply surges", supply(33_000), supply(24_000)),
+    Failure("emergency stop", switch(E_STOP), switch(0)),
+    Failure("drive reports a fault", switch(DRIVE_FAULT), switch(0)),
+    Failure("short circuit in a motor", stray(5000), stray(0)),
     Failure("encoder stuck", stick, straighten),
     Failure("encoder jumps", jump, straighten),
     Failure("encoder reversed", reverse, straighten),

@@ -64,7 +64,7 @@ def inject(failure: Failure, moment: int) -> Result:
 
 
 def _states(arm: Rig) -> str:
-    return ", ".join(sorted({STATES[state] for state, _ in arm.states()}))
+    return ", ".join(sorted({STATES[state] for state in arm.states()}))
 
 
 def _measured(arm: Rig, falls: bool) -> Result:
@@ -117,5 +117,5 @@ def _use_again(arm: Rig, result: Result) -> None:
     for joint, was, plant in zip(arm.cell.joint, before, arm.plants, strict=True):
         if abs(plant.position - was) > SAG[joint.unit]:
             result.wrong.append(f"{joint.name} moved by {plant.position - was:g} {joint.unit} at the restart")
-    if any(state == FAULT for state, _ in arm.states()):
+    if FAULT in arm.states():
         result.wrong.append("still in FAULT")

@@ -198,9 +198,9 @@ class Rig:
             if still and all(not any(board.outputs[:10]) for board in self.boards.values()):
                 break
 
-    def states(self) -> list[tuple[int, int]]:
-        """Return state and phase of each board as it says them now."""
-        return [(latest.state, latest.phase) for latest in self.arm.latest if latest]
+    def states(self) -> list[int]:
+        """Return each board's state as it says it now."""
+        return [latest.state for latest in self.arm.latest if latest]
 
 
 @contextmanager
