@@ -10,6 +10,7 @@ from core.command import take
 from core.configure import configure
 from core.faults import REACTIONS
 from core.joint import tick_joints
+from core.loop import exercise
 from core.profile import plan
 from core.report import report
 from core.stops import actuate, react, step
@@ -38,6 +39,7 @@ _MOVING = const(30)
 _NOT_BUILT = const(31)
 _WATCH_VALUE = const(34)
 _MODE = const(37)
+_LOOP_WAITS = const(52)
 _REFUSED_FRAME = const(32)
 _REFUSED_SCHEMA = const(33)
 _REFUSED_LINK_SEQUENCE = const(34)
@@ -60,6 +62,10 @@ _IDENTITY_JOINT = 17
 _BUILD_MS = 50
 # A joint still creeps up to its setpoint after a ramp; its standstill is monitored from then on.
 _SETTLE_MS = 30
+# A solid-state contact and its input take some milliseconds; a relay of a loop outlasts such a gap.
+_LOOP_HALF_MS = 8
+# The bridge enables the boards of an arm one after another, and a busy computer takes its time.
+_LOOP_WAIT_MS = 250
 
 # Bytes are read to the line's buffer from here on; before it stands what has come of a frame that is not yet whole.
 _CHUNK = const(256)
@@ -81,6 +87,8 @@ def tick(records, inputs, outputs, begin, commit):  # type: ignore[no-untyped-de
     b = ptr32(records)
     begin()
     fault = int(watch(records, inputs))
+    if b[_LOOP_WAITS] and fault == 0:
+        fault = int(exercise(records, inputs))
     if fault:
         react(records, REACTIONS, fault, -1, b[_WATCH_VALUE])
     step(records)
@@ -158,6 +166,7 @@ class Board:
         self.board[L.TICK_HZ] = port.tick_hz
         self.board[L.PERIOD_US] = 1_000_000 // port.tick_hz
         self.board[L.SETTLE] = port.tick_hz * _SETTLE_MS // 1000
+        self.board[L.LOOP_HALF] = port.tick_hz * _LOOP_HALF_MS // 1000
         self.reset_cause = port.inputs[RESET_CAUSE]
         self._line = bytearray(_CHUNK + _CHUNK_SIZE + _LINE_SPARE)
         self._chunk = memoryview(self._line)[_CHUNK : _CHUNK + _CHUNK_SIZE]
@@ -337,6 +346,9 @@ class Board:
         if message[3] < 2 * message[2]:
             self._refuse(M.REFUSED_CONFIGURATION, -1, 3)
             return
+        if message[9] and message[10] >= message[9]:
+            self._refuse(M.REFUSED_CONFIGURATION, -1, 10)
+            return
         board[L.COMMAND_PERIOD] = self._ticks_of_us(message[2])
         board[L.OPERATOR_TIMEOUT] = self._ticks_of_us(message[3])
         board[L.LINK_TIMEOUT] = self._ticks_of_us(message[4])
@@ -344,6 +356,9 @@ class Board:
         board[L.SUPPLY_MIN] = message[6]
         board[L.SUPPLY_MAX] = message[7]
         board[L.LATE_MAX] = message[8]
+        board[L.LOOP_BOARDS] = message[9]
+        board[L.LOOP_SLOT] = message[10]
+        self._set_build_max()
 
     def _configure_joint(self) -> None:
         message = self._message
@@ -357,8 +372,16 @@ class Board:
             return
         self.board[L.OPEN_TIME] = max([joint[L.BRAKE_OPEN] for joint in self.joints])
         self.board[L.CLOSE_TIME] = max([joint[L.BRAKE_CLOSE] for joint in self.joints])
-        slowest = max([joint[L.OUTPUT_MAX] // joint[L.SLEW] for joint in self.joints if joint[L.CONFIGURED]])
-        self.board[L.BUILD_MAX] = self.board[L.TICK_HZ] * _BUILD_MS // 1000 + slowest
+        self._set_build_max()
+
+    def _set_build_max(self) -> None:
+        """Give the outputs the time that the slowest slew takes, and the run loop that of its exercise."""
+        board = self.board
+        slowest = max([joint[L.OUTPUT_MAX] // max(1, joint[L.SLEW]) for joint in self.joints])
+        board[L.BUILD_MAX] = board[L.TICK_HZ] * _BUILD_MS // 1000 + slowest
+        if board[L.LOOP_BOARDS]:
+            board[L.BUILD_MAX] += board[L.TICK_HZ] * _LOOP_WAIT_MS // 1000
+            board[L.BUILD_MAX] += 2 * board[L.LOOP_HALF] * board[L.LOOP_BOARDS]
 
     def _ticks_of_us(self, duration_us: int) -> int:
         """Round down, so that a timeout never becomes longer than it was asked to be, but to one tick at least."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from bedside.cell import Cell, Joint, load_board_type
+from bedside.cell import Cell, Joint
 from bedside.link import frames, schema
 from bedside.link.board import BoardLink
 from bedside.link.messages import OFF, RUN, Event, Feedback
@@ -24,6 +24,7 @@ class BoardBench:
     def __init__(self, world: World, cell: Cell, name: str) -> None:
         self.world = world
         self.cell = cell
+        self.name = name
         self.joints: list[Joint] = [joint for _, joint in cell.joints_of(name)]
         self.plants: list[Plant] = [world.plants[joint.name] for joint in self.joints]
         self.link = BoardLink(SerialPort(f"sim:{name}", 1_000_000), f"board '{name}'")
@@ -36,7 +37,7 @@ class BoardBench:
     def configure(self) -> None:
         for joint in self.joints:
             self.link.ask(joint_message(joint, self.world.tick_hz))
-        self.link.ask(board_message(self.cell.arm, load_board_type("sim"), self.cell.arm.command_hz))
+        self.link.ask(board_message(self.cell, self.name, self.cell.arm.command_hz))
 
     def talk(self, message: list[int]) -> Feedback:
         """Send a message and return its feedback; events are collected in ``events``."""

@@ -56,6 +56,11 @@ def test_the_cells_that_ship_are_valid(path: Path) -> None:
         ('board = "psm1-bse"', 'board = "psm1-base"', "no such board; there are: psm1-base, psm1-slide, psm1-wrist"),
         ('type = "simm"', 'type = "sim"', "board type 'simm' is not known; the files in boards/ are: sim"),
         ("counts_per_unit = 0", "counts_per_unit = 125000", "counts_per_unit = 0: must not be zero"),
+        (
+            "[arm]\nrun_loop = { relay_off_ms = 150 }",
+            "[arm]",
+            "run_loop.relay_off_ms = 150: joint 'outer_yaw' takes 150 ms to stop and the slowest brake 40 ms",
+        ),
         ("link_timeout_ms = 8", "link_timeout_ms = 30", "the bridge speaks every 4 ms; allow it to be late twice: 12"),
         (
             'without_brake = "hope"',

@@ -37,6 +37,8 @@ OVERVOLTAGE = 15
 TICK_LATE = 16
 E_STOP = 17
 NOT_BUILT = 18
+RUN_LOOP = 19
+RUN_LOOP_STUCK = 20
 
 TABLE = (
     (OPERATOR_TIMEOUT, PAUSE),
@@ -58,6 +60,8 @@ TABLE = (
     (TICK_LATE, RAMP),
     (E_STOP, RAMP),
     (NOT_BUILT, OFF),
+    (RUN_LOOP, RAMP),
+    (RUN_LOOP_STUCK, RAMP),
 )
 
 # The reaction by code, as the tick reads it.

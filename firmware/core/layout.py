@@ -126,6 +126,12 @@ MAINTENANCE = 44  # the background is to end
 HELD = 45  # bytes of a frame that is not yet whole
 DISCARDING = 46  # bytes are thrown away until a frame ends
 SLIP_US = 47  # how far ticks are behind the clock, less than a period
+LOOP_BOARDS = 48  # boards in the run loop, 0 without one
+LOOP_SLOT = 49  # which of them this one is
+LOOP_HALF = 50  # ticks for which it opens its contact in its slot of the exercise, half of the slot
+LOOP_TICK = 51  # ticks since the loop came alive in this enable, 0 before
+LOOP_WAITS = 52  # the exercise is not over
+LOOP_OPEN = 53  # the contact is open for the exercise
 BOARD_SIZE = 64
 
 # ---- states (CRTK operating_state)

@@ -31,6 +31,10 @@ _EVENT_VALUE = const(29)
 _MOVING = const(30)
 _NOT_BUILT = const(31)
 _BUILD_MAX = const(33)
+_LOOP_BOARDS = const(48)
+_LOOP_TICK = const(51)
+_LOOP_WAITS = const(52)
+_LOOP_OPEN = const(53)
 _DISABLED = const(0)
 _ENABLED = const(1)
 _PAUSED = const(2)
@@ -72,6 +76,7 @@ _FLAG_DRIVE_ON = const(2)
 _RECORD_BYTES = const(256)
 _OUT_DRIVES = const(8)
 _OUT_BRAKES_OPEN = const(9)
+_OUT_RUN_CONTACT = const(10)
 _REACT_PAUSE = const(1)
 _REACT_RAMP = const(2)
 _REACT_TRIP = const(3)
@@ -94,6 +99,9 @@ def step(b: ptr32):
             b[_NEW_COMMAND] = 0
             b[_THEN_BRAKE] = 0
             b[_NOT_BUILT] = 1
+            b[_LOOP_TICK] = 0
+            b[_LOOP_OPEN] = 0
+            b[_LOOP_WAITS] = b[_LOOP_BOARDS]
             b[_TIMER] = b[_BUILD_MAX]
             phase = int(_BUILDING)
         elif request == _REQUEST_CLEAR:
@@ -231,12 +239,16 @@ def react(b: ptr32, reactions: ptr32, code: int, channel: int, value: int) -> in
 def actuate(j: ptr32, outputs: ptr32):
     """Bring what drives and brakes do in this phase to the port's ``outputs`` and to the flags of the joints.
 
-    ``j`` walks over the records, the board's first. A tripped joint has no torque, and its brake is closed.
+    ``j`` walks over the records, the board's first. A tripped joint has no torque, and its brake is closed. The contact
+    in the run loop is closed while there is torque without a fault.
     """
     drives = 0
     brakes_open = 0
     torque = (_TORQUE_PHASES >> j[_PHASE]) & 1
     brake_open = (_BRAKE_OPEN_PHASES >> j[_PHASE]) & 1
+    outputs[_OUT_RUN_CONTACT] = torque
+    if j[_STATE] == _FAULT or j[_LOOP_OPEN]:
+        outputs[_OUT_RUN_CONTACT] = 0
     n = j[_JOINTS]
     channel = 0
     while channel < n:

@@ -23,6 +23,9 @@ _WATCH_VALUE = const(34)
 _LAST_US = const(38)
 _PERIOD_US = const(39)
 _SLIP_US = const(47)
+_LOOP_BOARDS = const(48)
+_LOOP_WAITS = const(52)
+_THEN_BRAKE = const(20)
 _DISABLED = const(0)
 _PAUSED = const(2)
 _OFF = const(0)
@@ -36,6 +39,7 @@ _INPUT_SUPPLY_MV = const(1)
 _INPUT_SWITCHES = const(2)
 _INPUT_E_STOP = const(1)
 _INPUT_BRAKE_RELEASE = const(2)
+_INPUT_RUN_LOOP = const(16)
 
 _CODE_OPERATOR_TIMEOUT = const(1)
 _CODE_LINK_TIMEOUT = const(3)
@@ -45,6 +49,7 @@ _CODE_OVERVOLTAGE = const(15)
 _CODE_TICK_LATE = const(16)
 _CODE_E_STOP = const(17)
 _CODE_NOT_BUILT = const(18)
+_CODE_RUN_LOOP = const(19)
 
 # Ages stop growing here instead of wrapping: a stale command can never look fresh. A tick adds less than 2^21.
 _AGE_MAX = const(536870912)
@@ -129,9 +134,13 @@ def watch(b: ptr32, inputs: ptr32) -> int:
         elif phase == _RUN and age > b[_OPERATOR_TIMEOUT]:
             code = int(_CODE_OPERATOR_TIMEOUT)
             value = age
+        elif b[_LOOP_BOARDS] and not switches & _INPUT_RUN_LOOP and phase != _BUILDING and b[_THEN_BRAKE] == 0:
+            code = int(_CODE_RUN_LOOP)
         elif b[_TIMER] == 0:
             if phase == _BUILDING:
                 code = int(_CODE_NOT_BUILT)
+                if b[_LOOP_WAITS]:
+                    code = int(_CODE_RUN_LOOP)
             elif phase == _HOLDING and b[_STATE] == _PAUSED and b[_SETTLING] == 0:
                 code = int(_CODE_HOLD_TIMEOUT)
                 value = b[_HOLD]

@@ -23,6 +23,7 @@ INPUTS_SIZE = 24
 E_STOP = 1
 BRAKE_RELEASE = 2
 MAINTENANCE_STRAP = 4  # asked for at boot only
+RUN_LOOP = 16  # the run loop is alive, seen behind the contacts of all boards
 DRIVE_FAULTS_SHIFT = 8
 DRIVE_FAULT = 256
 
@@ -30,7 +31,8 @@ DRIVE_FAULT = 256
 OUTPUT = 0  # Q15, one a channel, the drive's sense
 DRIVES = 8  # bit per channel: the drive is on
 BRAKES_OPEN = 9  # bit per channel: the brake is energised
-WATCHDOG = 10  # counts feeds; 0 until the hardware watchdog is started
+RUN_CONTACT = 10  # this board's contact in the run loop is closed
+WATCHDOG = 11  # counts feeds; 0 until the hardware watchdog is started
 OUTPUTS_SIZE = 24
 
 # Values of RESET_CAUSE.

@@ -6,7 +6,7 @@ import micropython
 from micropython import const
 
 # The first 31 bits of the SHA-256 of protocol.cddl without comments and blanks; a test holds it against the file.
-SCHEMA = 1429844477
+SCHEMA = 1323597484
 
 IDENTIFY = 1
 CONFIGURE_BOARD = 2
@@ -45,7 +45,7 @@ _INT_MAX = 0x7FFFFFFF
 CONFIGURE_BOARD_RANGES = array(
     "i",
     (2, 2, 0, _INT_MAX, 500, 100_000, 10_000, 500_000, 5_000, 200_000, 0, 60_000)
-    + (0, 100_000, 1, 100_000, 100, 1_000_000),
+    + (0, 100_000, 1, 100_000, 100, 1_000_000, 0, 16, 0, 15),
 )
 CONFIGURE_JOINT_RANGES = array(
     "i",

@@ -16,6 +16,8 @@ Positive = Annotated[float, Meta(gt=0, le=10_000)]
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,24}$")]
 Share = Annotated[float, Meta(gt=0, le=1)]
 Gain = Annotated[float, Meta(ge=0, le=100_000)]
+# What a board waits between a ramp and its brakes, and some ticks to notice that the loop has died.
+_SETTLE_MS = 40
 
 
 class Limits(Struct, forbid_unknown_fields=True):
@@ -116,6 +118,16 @@ class BoardSlot(Struct, forbid_unknown_fields=True):
     port: Annotated[str, Meta(pattern=r"^(sim:[A-Za-z0-9_-]+|(?!sim:).+)$")]
 
 
+class RunLoop(Struct, forbid_unknown_fields=True):
+    """A wire through a contact on every board of the arm, to a relay that feeds the drives while the wire is alive.
+
+    ``relay_off_ms`` is how long after the wire died the relay takes the drives' supply away, which must leave time for
+    the longest stop.
+    """
+
+    relay_off_ms: Annotated[float, Meta(ge=50, le=5000)]
+
+
 class Arm(Struct, forbid_unknown_fields=True):
     """The arm as a whole.
 
@@ -131,6 +143,7 @@ class Arm(Struct, forbid_unknown_fields=True):
     cycle_hz: Annotated[float, Meta(ge=100, le=2000)] = 250
     listen: str = "127.0.0.1:36010"
     plants: str | None = None
+    run_loop: RunLoop | None = None
 
 
 class Cell(Struct, forbid_unknown_fields=True):
@@ -214,6 +227,8 @@ def _check(cell: Cell) -> None:
                 f"0 to {types[joint.board].channels - 1}"
             )
         _check_joint(joint)
+    if cell.arm.run_loop:
+        _check_run_loop(cell.arm.run_loop, cell.joint)
     for board in cell.board:
         channels = [joint.channel for _, joint in cell.joints_of(board.name)]
         if channels != list(range(len(channels))) or not channels:
@@ -221,6 +236,19 @@ def _check(cell: Cell) -> None:
                 f"board '{board.name}': its joints use channels {channels}; they must be 0, 1, 2 … without gaps"
             )
         _check_identity(board.name, [joint.name for _, joint in cell.joints_of(board.name)])
+
+
+def _check_run_loop(loop: RunLoop, joints: list[Joint]) -> None:
+    """Check that every joint stands and is braked before the relay takes its torque."""
+    close_ms = max(joint.brake.close_ms if joint.brake else 0 for joint in joints)
+    for joint in joints:
+        ramp_ms = 1000 * joint.limits.velocity / joint.limits.stop_deceleration
+        needed_ms = ramp_ms + _SETTLE_MS + close_ms
+        if loop.relay_off_ms < needed_ms:
+            raise CellError(
+                f"arm.run_loop.relay_off_ms = {loop.relay_off_ms:g}: joint '{joint.name}' takes {ramp_ms:.0f} ms to "
+                f"stop and the slowest brake {close_ms} ms to close; use a relay that waits {needed_ms:.0f} ms or more"
+            )
 
 
 def _check_identity(board: str, joints: list[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bedside.cell import Cell, load_board_type
+from bedside.cell import Cell
 from bedside.link import causes, frames, schema
 from bedside.link.messages import DISABLED, RUN, Feedback
 from bedside.link.scale import board_message, joint_message
@@ -27,7 +27,7 @@ def test_enabling_right_after_configuring_finds_the_setpoint_at_the_joint(world:
 def test_enable_is_refused_until_every_joint_is_configured(world: World, cell: Cell) -> None:
     bench = BoardBench(world, cell, "psm1-wrist")
     bench.talk(joint_message(bench.joints[0], 1000))
-    bench.talk(board_message(cell.arm, load_board_type("sim"), 200.0))
+    bench.talk(board_message(cell, bench.name, 200.0))
     bench.operator_seq += 1
     bench.state_command(schema.ENABLE)
     assert bench.tick().state == DISABLED
@@ -59,7 +59,7 @@ def test_limits_that_make_no_sense_together_are_refused(wrist: BoardBench) -> No
 
 
 def test_a_timeout_below_two_command_periods_is_refused(wrist: BoardBench) -> None:
-    wrist.talk([schema.CONFIGURE_BOARD, 0, 20_000, 30_000, 30_000, 100, 20_000, 28_000, 500])
+    wrist.talk([schema.CONFIGURE_BOARD, 0, 20_000, 30_000, 30_000, 100, 20_000, 28_000, 500, 0, 0])
     assert names(wrist) == ["configuration"]
 
 

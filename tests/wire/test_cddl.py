@@ -11,7 +11,7 @@ from cddl_verifier import Validator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bedside.cell import Cell, load_board_type
+from bedside.cell import Cell
 from bedside.link import causes, schema
 from bedside.link.board import SCHEMA
 from bedside.link.messages import FIRST_REFUSAL
@@ -83,9 +83,7 @@ def test_both_sides_number_the_message_as_the_cddl_does(name: str) -> None:
 
 
 def test_what_the_host_sends_is_valid(cell: Cell) -> None:
-    sent = [joint_message(joint, 1000) for joint in cell.joint] + [
-        board_message(cell.arm, load_board_type("sim"), 200.0)
-    ]
+    sent = [joint_message(joint, 1000) for joint in cell.joint] + [board_message(cell, "psm1-wrist", 200.0)]
     sent += [[schema.KEEP_ALIVE, 5], [schema.STATE_COMMAND, 1, 2, schema.ENABLE], [schema.COMMAND, 1, 2, -5, 70_000]]
     for items in sent:
         assert VALIDATOR.validate(cbor2.dumps(items)).valid, items

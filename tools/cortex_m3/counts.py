@@ -32,7 +32,7 @@ def configuration() -> list[str]:
     messages = [joint_message(joint, kind.tick_hz) for joint in cell.joint[:_JOINTS]]
     for channel, message in enumerate(messages):
         message[2] = channel
-    messages.append(board_message(cell.arm, kind, kind.tick_hz))
+    messages.append(board_message(cell, cell.board[0].name, kind.tick_hz))
     for seq, message in enumerate(messages, 1):
         message[1] = seq
     return [frames.encode(message).hex() for message in messages]

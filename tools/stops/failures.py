@@ -11,6 +11,7 @@ from bedside.link.board import BoardLink
 from bedside.link.scale import joint_message
 from bedside.sim.board import DRIVE_FAULT, E_STOP
 from bedside.sim.plant import Plant
+from bedside.sim.run_loop import SimRunLoop
 from stops.rig import Rig
 
 BOARD = "psm1-wrist"
@@ -28,6 +29,8 @@ class Failure:
     inject: Callable[[Rig], None]
     mend: Callable[[Rig], None] = lambda rig: None
     sabotage: str = ""
+    # The arm has a run loop.
+    run_loop: bool = False
     # The arm does not have to stop.
     goes_on: bool = False
     # Nothing can hold the joint at fault: it is left out of what standstill, travel and sag are held to.
@@ -173,9 +176,13 @@ def restart_board(rig: Rig) -> None:
 
 
 def sabotage(rig: Rig) -> None:
-    """Let the firmware break in the way that it was started with."""
+    """Let the firmware end in the way that it was started with."""
     rig.boards[BOARD].switches = SABOTAGE_NOW
-    # It may go on without answering.
+
+
+def mute(rig: Rig) -> None:
+    """Let the firmware break in a way in which it goes on without answering."""
+    sabotage(rig)
     rig.lossy = True
 
 
@@ -259,6 +266,19 @@ def mend_brake(rig: Rig) -> None:
     rig.plants[LOADED].load.brake = 30.0
 
 
+def cut_loop(rig: Rig) -> None:
+    loop_of(rig).cut = True
+
+
+def mend_loop(rig: Rig) -> None:
+    loop_of(rig).cut = False
+
+
+def loop_of(rig: Rig) -> SimRunLoop:
+    assert rig.world.run_loop
+    return rig.world.run_loop
+
+
 def link_of(rig: Rig, name: str) -> BoardLink:
     return rig.arm.links[[slot.name for slot in rig.cell.board].index(name)]
 
@@ -281,9 +301,9 @@ FAILURES = [
     Failure("exception in the background", sabotage, sabotage="background", mend=restart_board),
     Failure("heap full", sabotage, sabotage="memory", mend=restart_board),
     Failure("program ends", sabotage, sabotage="exit", mend=restart_board),
-    Failure("background hangs", sabotage, sabotage="hang", mend=restart_board),
-    Failure("timer stops", sabotage, sabotage="dead timer", mend=restart_board),
-    Failure("background stops, ticks go on", sabotage, sabotage="dead background", mend=restart_board),
+    Failure("background hangs", mute, sabotage="hang", mend=restart_board),
+    Failure("timer stops", mute, sabotage="dead timer", mend=restart_board),
+    Failure("background stops, ticks go on", mute, sabotage="dead background", mend=restart_board),
     Failure("collections without end", sabotage, sabotage="collections", goes_on=True),
     Failure("board reset", reset_board),
     Failure("ticks stand still for 20 ms", late_tick),
@@ -298,4 +318,11 @@ FAILURES = [
     Failure("joint jammed", jam, free),
     Failure("brake slips, console silent", brake_grips(0.4, silence_console), mend_brake),
     Failure("brake does not close, console silent", brake_grips(0.0, silence_console), mend_brake, falls=True),
+    Failure("run loop cut", cut_loop, mend_loop, run_loop=True),
+    Failure("run loop: bridge killed", kill_bridge, start_bridge, run_loop=True),
+    Failure("run loop: one board's cable pulled", cut_cable, restore_line, run_loop=True),
+    Failure("run loop: exception in the tick", sabotage, sabotage="tick", mend=restart_board, run_loop=True),
+    Failure("run loop: board reset", reset_board, run_loop=True),
+    Failure("run loop: emergency stop", switch(E_STOP), switch(0), run_loop=True),
+    Failure("run loop: encoder stuck", stick, straighten, run_loop=True),
 ]

@@ -44,7 +44,10 @@ class Result:
 
 def inject(failure: Failure, moment: int) -> Result:
     """Let ``failure`` happen ``moment`` ticks into the motion, mend it, and use the arm again."""
-    with tempfile.TemporaryDirectory(prefix="bedside-") as folder, rig(Path(folder), failure.sabotage) as arm:
+    with (
+        tempfile.TemporaryDirectory(prefix="bedside-") as folder,
+        rig(Path(folder), failure.sabotage, run_loop=failure.run_loop) as arm,
+    ):
         arm.move(moment)
         failure.inject(arm)
         if failure.goes_on:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bedside.bridge.arm import Arm
 from bedside.bridge.connect import close, configure, connect
-from bedside.cell import Cell, load_cell
+from bedside.cell import Cell, RunLoop, load_cell
 from bedside.errors import BedsideError
 from bedside.link import causes
 from bedside.link.messages import BUILDING, ENABLED, OPENING, RESET_CAUSES, RUN, Event, Feedback, Message
@@ -25,6 +25,8 @@ SABOTAGE = Path(__file__).parent / "sabotage.py"
 COMMAND_TICKS = 5
 CYCLE_TICKS = 4
 HOLD_MS = 200
+# Longer than the slowest joint's stop.
+RELAY_OFF_MS = 300
 # Of each joint's highest speed, reached in so many commands.
 SHARE = 0.6
 RUN_UP = 20
@@ -136,21 +138,27 @@ class Rig:
 
     def listen(self) -> None:
         """Hear every board out: nothing it was sent is still on its way when the next tick comes."""
-        for index, (slot, link) in enumerate(zip(self.cell.board, self._links, strict=True)):
-            name = slot.name
-            if index in self.arm.gone:
-                continue
-            deadline = time.monotonic() + (LOSSY_S if self.lossy or name in self.cut else ANSWER_S)
-            while True:
-                if not self.serving:
-                    link.receive()
-                    break
-                self.arm.receive(index, self.world.ticks * 1_000_000)
-                latest = self.arm.latest[index]
-                heard = max(latest.link_seq if latest else 0, self._answered[index]) >= link.seq
-                if heard or not self.boards[name].alive or index in self.arm.gone or time.monotonic() > deadline:
-                    break
-                link.wait_readable(0.002)
+        while True:
+            sent = [link.seq for link in self._links]
+            for index in range(len(self._links)):
+                self._hear(index)
+            # What one board says may let the bridge speak to another.
+            if sent == [link.seq for link in self._links]:
+                return
+
+    def _hear(self, index: int) -> None:
+        link, name = self._links[index], self.cell.board[index].name
+        if not self.serving:
+            link.receive()
+            return
+        deadline = time.monotonic() + (LOSSY_S if self.lossy or name in self.cut else ANSWER_S)
+        while index not in self.arm.gone:
+            self.arm.receive(index, self.world.ticks * 1_000_000)
+            latest = self.arm.latest[index]
+            heard = max(latest.link_seq if latest else 0, self._answered[index]) >= link.seq
+            if heard or not self.boards[name].runs or time.monotonic() > deadline:
+                return
+            link.wait_readable(0.002)
 
     def _command(self, now_ns: int) -> None:
         self._seq += 1
@@ -204,10 +212,11 @@ class Rig:
 
 
 @contextmanager
-def rig(folder: Path, sabotage: str = "") -> Iterator[Rig]:
-    """Yield a moving arm whose wrist board breaks in the way that ``sabotage`` says, if any."""
+def rig(folder: Path, sabotage: str = "", *, run_loop: bool = False) -> Iterator[Rig]:
+    """Yield an enabled arm, with a run loop if asked, whose wrist board breaks as ``sabotage`` says, if anything."""
     cell = load_cell(CELL)
     cell.arm.hold_ms = HOLD_MS
+    cell.arm.run_loop = RunLoop(RELAY_OFF_MS) if run_loop else None
     os.environ.update(BEDSIDE_SIM=str(folder), SABOTAGE=sabotage)
     with World(cell, CELL, folder, SABOTAGE if sabotage else None) as world:
         world.advance(3)

@@ -71,7 +71,7 @@ def configure(cell: Cell, links: list[BoardLink], command_hz: float) -> None:
         check_identity(cell, slot.name, slot.port, identity)
         for _, joint in cell.joints_of(slot.name):
             link.ask(scale.joint_message(joint, identity.tick_hz))
-        link.ask(scale.board_message(cell.arm, load_board_type(slot.type), command_hz))
+        link.ask(scale.board_message(cell, slot.name, command_hz))
 
 
 def close(links: list[BoardLink]) -> None:

@@ -84,6 +84,16 @@ CAUSES: dict[int, tuple[str, str, str]] = {
         "the drives did not reach what holds the joints",
         "check output_max and the motor's heat; then disable and enable",
     ),
+    19: (
+        "run-loop",
+        "the run loop is open",
+        "see what the other boards tell; check the loop's wire and contacts; then disable and enable",
+    ),
+    20: (
+        "run-loop-stuck",
+        "the run loop stays alive although this board's contact is open",
+        "look for a contact that is welded, or a wire around it",
+    ),
     32: (
         "bad-frame",
         "a frame was damaged (kind {value}: -1 COBS, -2 CRC, -3 length, -4 CBOR)",

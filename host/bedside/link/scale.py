@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from bedside.cell import Arm, BoardType, Joint, check_command_rate
+from bedside.cell import Cell, Joint, check_command_rate, load_board_type
 from bedside.errors import CellError
 from bedside.link import schema
 from bedside.link.products import check_products
@@ -38,8 +38,14 @@ def mantissa_and_shift(value: float, top: int, shift_max: int, what: str) -> tup
     raise AssertionError("shift 0 always fits")
 
 
-def board_message(arm: Arm, board: BoardType, command_hz: float) -> list[int]:
-    """Return the configure-board message (link sequence 0) for a stream at ``command_hz``. Raises CellError."""
+def board_message(cell: Cell, name: str, command_hz: float) -> list[int]:
+    """Return board ``name``'s configure-board message (link sequence 0) for a stream at ``command_hz``.
+
+    Raises CellError.
+    """
+    arm, names = cell.arm, [slot.name for slot in cell.board]
+    place = names.index(name)
+    board = load_board_type(cell.board[place].type)
     check_command_rate(arm, command_hz)
     return [
         schema.CONFIGURE_BOARD,
@@ -51,6 +57,8 @@ def board_message(arm: Arm, board: BoardType, command_hz: float) -> list[int]:
         round(1000 * board.supply_v[0]),
         round(1000 * board.supply_v[1]),
         board.late_max_us,
+        len(names) if arm.run_loop else 0,
+        place if arm.run_loop else 0,
     ]
 
 

@@ -26,10 +26,10 @@ from bedside.sim.plant import Plant
 # The messages of firmware/ports/__init__.py.
 _INPUTS = struct.Struct("<4i8i8i4x4x4x4x")
 _OUTPUTS = struct.Struct("<24i")
-_DRIVES, _BRAKES_OPEN, _WATCHDOG = 8, 9, 10
+_DRIVES, BRAKES_OPEN, RUN_CONTACT, _WATCHDOG = 8, 9, 10, 11
 _CHANNELS = 8
 _RESET = (0,) * 24
-E_STOP, BRAKE_RELEASE, MAINTENANCE_STRAP, DRIVE_FAULT = 1, 2, 4, 256
+E_STOP, BRAKE_RELEASE, MAINTENANCE_STRAP, _RUN_LOOP, DRIVE_FAULT = 1, 2, 4, 16, 256
 POWER_ON, WATCHDOG_RESET, PROGRAM_ENDED = 0, 1, 2
 # A board with the memory of a small RP2040: what the firmware must fit into.
 _HEAP = "192K"
@@ -68,8 +68,9 @@ class SimBoard:
     """A board that looks like a serial port. ``directory`` gets its port, a link named as the board, and its files.
 
     ``supply_mv``, ``switches`` (E_STOP, BRAKE_RELEASE, MAINTENANCE_STRAP, DRIVE_FAULT << channel) and ``stray_ma``,
-    what a short circuit adds to each motor's current, are its surroundings' to set. When its program ends as asked for
-    maintenance, MicroPython's REPL has the port, until ``start`` powers the board again.
+    what a short circuit adds to each motor's current, are its surroundings' to set, ``loop_alive`` and ``drives_fed``
+    its run loop's. When its program ends as asked for maintenance, MicroPython's REPL has the port, until ``start``
+    powers the board again.
     """
 
     def __init__(
@@ -89,6 +90,8 @@ class SimBoard:
         self.waiting = False
         self.supply_mv = round(1000 * plants[0].motor.supply_v)
         self.switches = 0
+        self.loop_alive = False
+        self.drives_fed = True
         self.stray_ma = [0] * len(plants)
         self.reset_cause = POWER_ON
         self._tick_hz = tick_hz
@@ -119,6 +122,11 @@ class SimBoard:
         return self.process is not None
 
     @property
+    def runs(self) -> bool:
+        """Whether its program has not ended, whether or not that has been noticed yet."""
+        return self.process is not None and self.process.poll() is None
+
+    @property
     def in_maintenance(self) -> bool:
         """Whether the REPL has the port."""
         return self._repl is not None
@@ -128,6 +136,10 @@ class SimBoard:
         self.kill()
         os.set_blocking(self._master, False)
         termios.tcflush(self._slave, termios.TCIOFLUSH)
+        # A flush leaves what the kernel has passed on already.
+        with contextlib.suppress(BlockingIOError):
+            while os.read(self._master, 4096):
+                pass
         inner_in, self._to_board = os.pipe()
         self._from_board, inner_out = os.pipe()
         command = self._chip(self._main, self._config, f"/dev/fd/{inner_in}", f"/dev/fd/{inner_out}")
@@ -153,7 +165,7 @@ class SimBoard:
     def step(self, time_us: int) -> None:
         """Let one period pass for the plants, and give the board its tick if it is there to take it."""
         outputs = self.outputs
-        drives, brakes_open = outputs[_DRIVES], outputs[_BRAKES_OPEN]
+        drives, brakes_open = outputs[_DRIVES] if self.drives_fed else 0, outputs[BRAKES_OPEN]
         for channel, plant in enumerate(self.plants):
             plant.step(outputs[channel] / 32768, bool(drives >> channel & 1), bool(brakes_open >> channel & 1))
         if self._repl and self._repl.poll() is not None:
@@ -168,7 +180,8 @@ class SimBoard:
         currents = [
             round(1000 * plant.current) + stray for plant, stray in zip(self.plants, self.stray_ma, strict=True)
         ]
-        words = time_us & 0x3FFFFFFF, self.supply_mv, self.switches, self.reset_cause, *counts, *idle, *currents, *idle
+        switches = self.switches | (_RUN_LOOP if self.loop_alive else 0)
+        words = time_us & 0x3FFFFFFF, self.supply_mv, switches, self.reset_cause, *counts, *idle, *currents, *idle
         try:
             os.write(self._to_board, _INPUTS.pack(*words))
         except BrokenPipeError:

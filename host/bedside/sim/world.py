@@ -12,6 +12,7 @@ from bedside.errors import CellError
 from bedside.places import sim_directory
 from bedside.sim.board import Chip, SimBoard, unix_port
 from bedside.sim.plant import Plant, load_plants
+from bedside.sim.run_loop import SimRunLoop
 
 # A board whose program ended comes back after this long, as one does that its hardware watchdog resets.
 _REBOOT_S = 0.5
@@ -23,6 +24,7 @@ class World:
     """The simulated boards of a cell. Use as a context manager; boards are started on entry.
 
     ``directory`` gets their ports; ``main`` is another program for them than the firmware's, ``chip`` what runs it.
+    ``run_loop`` is None if the arm has none.
     """
 
     def __init__(
@@ -45,6 +47,8 @@ class World:
         if len(rates) != 1:
             raise CellError(f"{cell_path}: simulated boards must share one tick_hz, these have {sorted(rates)}")
         self.tick_hz = rates.pop()
+        loop = cell.arm.run_loop
+        self.run_loop = SimRunLoop(round(loop.relay_off_ms * self.tick_hz / 1000)) if loop else None
         plants = load_plants(cell_path.parent / cell.arm.plants, [joint.name for joint in cell.joint], 1 / self.tick_hz)
         for slot in cell.board:
             if not slot.port.startswith("sim:"):
@@ -81,6 +85,8 @@ class World:
         """One tick of every board, once each has finished its last one."""
         for board in self.boards:
             board.collect()
+        if self.run_loop:
+            self.run_loop.step(self.boards)
         for board in self.boards:
             board.step(time_us)
         self.ticks += 1
