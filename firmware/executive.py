@@ -5,7 +5,9 @@ from array import array
 import micropython
 from micropython import const
 
+from blackbox import BlackBox, note
 from core import layout as L
+from core.actuate import actuate
 from core.command import take
 from core.configure import configure
 from core.faults import REACTIONS
@@ -13,7 +15,7 @@ from core.joint import tick_joints
 from core.loop import exercise
 from core.profile import plan
 from core.report import report
-from core.stops import actuate, react, step
+from core.stops import react, step
 from core.watch import watch
 from ports import RESET_CAUSE
 from wire import cbor, frames
@@ -30,6 +32,8 @@ _PORT_BYTES = const(2)
 _PORT_TICK = const(1)
 _MESSAGE_IDENTIFY = const(1)
 _MESSAGE_COMMAND = const(4)
+_COMMAND_HEAD = const(3)
+_JOINTS = const(36)
 _MESSAGE_KEEP_ALIVE = const(5)
 _LINK_AGE = const(5)
 _LINK_SEQ = const(7)
@@ -79,10 +83,11 @@ _FRAMING = const(4)
 
 
 @micropython.viper
-def tick(records, inputs, outputs, begin, commit):  # type: ignore[no-untyped-def]
+def tick(records, inputs, outputs, box, begin, commit):  # type: ignore[no-untyped-def]
     """One control tick, from the encoders to the drives, from the port's ``begin`` to its ``commit``.
 
-    Allocates nothing. ``records`` are the board's and its joints', ``inputs`` and ``outputs`` the port's.
+    Allocates nothing. ``records`` are the board's and its joints', ``inputs`` and ``outputs`` the port's, ``box`` the
+    black box's ring.
     """
     b = ptr32(records)
     begin()
@@ -91,6 +96,7 @@ def tick(records, inputs, outputs, begin, commit):  # type: ignore[no-untyped-de
         fault = int(exercise(records, inputs))
     if fault:
         react(records, REACTIONS, fault, -1, b[_WATCH_VALUE])
+        note(records, outputs)
     step(records)
     if b[_NEW_COMMAND] and b[_MODE] == _FOLLOW:
         b[_NEW_COMMAND] = 0
@@ -98,9 +104,10 @@ def tick(records, inputs, outputs, begin, commit):  # type: ignore[no-untyped-de
     results = int(tick_joints(records, inputs))
     if results & _JOINT_FAULT:
         _react_to_joints(records)
+        note(records, outputs)
     b[_MOVING] = results & _JOINT_MOVING
     b[_NOT_BUILT] = results & _JOINT_NOT_BUILT
-    actuate(records, outputs)
+    actuate(records, outputs, box)
     commit()
     b[_TICKS] = (b[_TICKS] + 1) & _COUNTER_MASK
 
@@ -121,7 +128,10 @@ def _obey(board, records, message, count: int) -> int:  # type: ignore[no-untype
     if count < 0:
         board._refuse(_REFUSED_FRAME, -1, count)
         return 0
-    field = int(fault_in(message, count))
+    field = 0 - 1
+    # A sound command, which is nearly all that comes, is spared the call.
+    if m[0] != _MESSAGE_COMMAND or count != _COMMAND_HEAD + 2 * b[_JOINTS] or (m[1] | m[2]) & (int(1) << 31):
+        field = int(fault_in(message, count))
     if field >= 0:
         board._refuse(_REFUSED_SCHEMA, -1, field)
         return 0
@@ -175,11 +185,12 @@ class Board:
         self._event = array("i", [M.EVENT, 0, 0, 0, 0])
         self._out = bytearray(frames.FRAME_MAX + 2)
         self._refusal_tick = -1
+        self._box = BlackBox(self.board, port)
 
     def tick(self) -> None:
         """One control tick."""
         port = self.port
-        tick(self.records, port.inputs, port.outputs, port.begin, port.commit)
+        tick(self.records, port.inputs, port.outputs, self._box.ring, port.begin, port.commit)
 
     # ---- background ---------------------------------------------------------------------
 
@@ -201,6 +212,7 @@ class Board:
         inputs = port.inputs
         outputs = port.outputs
         records = self.records
+        box = self._box.ring
         chunk = self._chunk
         line = self._line
         message = self._message
@@ -242,7 +254,7 @@ class Board:
                 if at < came:
                     self._hold(at, came)
             if due & _PORT_TICK:
-                ticked(records, inputs, outputs, begin, commit)
+                ticked(records, inputs, outputs, box, begin, commit)
                 if b[_EVENT]:
                     self._send_fault()
             if b[_GUARDED] and b[_TICKS] != fed_ticks:
@@ -295,6 +307,19 @@ class Board:
             self._configure_board()
         elif kind == M.MAINTENANCE:
             self.board[L.MAINTENANCE] = 1
+        elif kind == M.HOLD_BOX:
+            self._box.hold(self._message[2])
+            self._message[0] = M.BOX
+            self._send(encode(self._out, self._message, self._box.head(self._message)))
+        elif kind == M.READ_BOX:
+            self._read_box(self._message[2])
+
+    def _read_box(self, place: int) -> None:
+        if place >= self.board[L.BOX_SIZE]:
+            self._refuse(M.REFUSED_CONFIGURATION, -1, 2)
+            return
+        self._message[0] = M.BOX_PART
+        self._send(encode(self._out, self._message, self._box.part(place, self._message)))
 
     def _state_command(self) -> None:
         board = self.board
@@ -399,18 +424,18 @@ class Board:
         board[L.REFUSED] = (board[L.REFUSED] + 1) & 0x3FFFFFFF
         if self._refusal_tick != board[L.TICK]:
             self._refusal_tick = board[L.TICK]
-            self._send_event(code, channel, value)
+            self._send_event(board[L.TICK], code, channel, value)
 
     def _send_fault(self) -> None:
         board = self.board
         code = board[L.EVENT]
         # Before it is sent: a tick may bring the next one any time.
         board[L.EVENT] = 0
-        self._send_event(code, board[L.EVENT_CHANNEL], board[L.EVENT_VALUE])
+        self._send_event(board[L.EVENT_TICK], code, board[L.EVENT_CHANNEL], board[L.EVENT_VALUE])
 
-    def _send_event(self, code: int, channel: int, value: int) -> None:
+    def _send_event(self, tick: int, code: int, channel: int, value: int) -> None:
         event = self._event
-        event[1] = self.board[L.TICK]
+        event[1] = tick
         event[2] = code
         event[3] = channel
         event[4] = value

@@ -68,7 +68,7 @@ def _fields(text: str) -> tuple[Allowed, ...]:
 def message(name: str) -> Message:
     """Return the message that rule ``name`` defines."""
     body = RULES[name].strip("[] ,")
-    repeated = re.search(r"(\d)\*(\d) ([\w-]+)", body)
+    repeated = re.search(r"(\d+)\*(\d+) ([\w-]+)", body)
     if not repeated:
         return Message(_fields(body))
     least, most, group = repeated.groups()

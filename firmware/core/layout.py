@@ -132,6 +132,16 @@ LOOP_HALF = 50  # ticks for which it opens its contact in its slot of the exerci
 LOOP_TICK = 51  # ticks since the loop came alive in this enable, 0 before
 LOOP_WAITS = 52  # the exercise is not over
 LOOP_OPEN = 53  # the contact is open for the exercise
+BOX_AT = 54  # where the black box is written next, in words; BOX_SIZE, behind the ring, once it is frozen
+BOX_SIZE = 55  # words of the ring
+BOX_STRIDE = 56  # words of a line
+BOX_MASK = 57  # a line is kept of every tick whose number has none of these bits
+BOX_AFTER = 58  # lines still to come after the fault
+BOX_TAIL = 59  # lines that are kept after a fault
+BOX_FIRST = 60  # where the oldest line is
+BOX_CAUSE = 61  # the fault that the box is kept for, 0 none
+BOX_TICK = 62  # when it came
+EVENT_TICK = 63  # when the fault came that EVENT tells of
 BOARD_SIZE = 64
 
 # ---- states (CRTK operating_state)

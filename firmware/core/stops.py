@@ -35,6 +35,13 @@ _LOOP_BOARDS = const(48)
 _LOOP_TICK = const(51)
 _LOOP_WAITS = const(52)
 _LOOP_OPEN = const(53)
+_BOX_AT = const(54)
+_BOX_AFTER = const(58)
+_BOX_TAIL = const(59)
+_BOX_FIRST = const(60)
+_BOX_CAUSE = const(61)
+_BOX_TICK = const(62)
+_EVENT_TICK = const(63)
 _DISABLED = const(0)
 _ENABLED = const(1)
 _PAUSED = const(2)
@@ -59,24 +66,13 @@ _FOLLOW = const(3)
 _SLOW = const(4)
 _WATCH = const(5)
 _SETTLED = const(6)
-_TORQUE_PHASES = const(0x7E)
-_BRAKE_OPEN_PHASES = const(0xBC)
 _JOINTS = const(36)
 _MODE = const(37)
-_OUTPUT = const(11)
-_FLAGS = const(12)
-_TRIPPED = const(15)
 _HOLD_OUTPUT = const(21)
-_DRIVE_SIGN = const(43)
 _BIAS = const(44)
 _REFUSED_RELEASED = const(48)
 _CODE_HOLD_TIMEOUT = const(4)
-_FLAG_BRAKE_CLOSED = const(1)
-_FLAG_DRIVE_ON = const(2)
 _RECORD_BYTES = const(256)
-_OUT_DRIVES = const(8)
-_OUT_BRAKES_OPEN = const(9)
-_OUT_RUN_CONTACT = const(10)
 _REACT_PAUSE = const(1)
 _REACT_RAMP = const(2)
 _REACT_TRIP = const(3)
@@ -87,7 +83,6 @@ _REACT_OFF = const(5)
 @micropython.viper
 def step(b: ptr32):
     """Take up a request, or go on in a stop, by one tick; leave in MODE what the joints do."""
-    b[_TICK] = (b[_TICK] + 1) & 0x3FFFFFFF
     request = b[_REQUEST]
     b[_REQUEST] = 0
     phase = b[_PHASE]
@@ -112,6 +107,7 @@ def step(b: ptr32):
             b[_EVENT] = _REFUSED_RELEASED
             b[_EVENT_CHANNEL] = 0 - 1
             b[_EVENT_VALUE] = 0
+            b[_EVENT_TICK] = b[_TICK]
     elif request == _REQUEST_STOP or request == _REQUEST_CLEAR:
         if b[_STATE] != _FAULT:
             b[_STATE] = _DISABLED
@@ -125,6 +121,11 @@ def step(b: ptr32):
         slow_down = 1
     elif request == _REQUEST_RESUME and phase == _HOLDING and b[_STATE] == _PAUSED and b[_SETTLING] == 0:
         b[_STATE] = _ENABLED
+        if b[_BOX_CAUSE] == b[_CAUSE]:
+            # The pause has ended well, so nobody will ask what the black box holds of it.
+            b[_BOX_CAUSE] = 0
+            b[_BOX_AFTER] = 0
+            b[_BOX_AT] = b[_BOX_FIRST]
         b[_CAUSE] = 0
         b[_ENGAGED] = 0
         b[_NEW_COMMAND] = 0
@@ -194,11 +195,19 @@ def react(b: ptr32, reactions: ptr32, code: int, channel: int, value: int) -> in
     gives way to what goes wrong in the pause, if that is more than its end.
     """
     reaction = reactions[code]
-    if b[_CAUSE] == 0 or (b[_STATE] == _PAUSED and reaction != _REACT_PAUSE and code != _CODE_HOLD_TIMEOUT):
+    cause = b[_CAUSE]
+    if cause == 0 or (b[_STATE] == _PAUSED and reaction != _REACT_PAUSE and code != _CODE_HOLD_TIMEOUT):
         b[_CAUSE] = code
         b[_EVENT] = code
         b[_EVENT_CHANNEL] = channel
         b[_EVENT_VALUE] = value
+        b[_EVENT_TICK] = b[_TICK]
+        # The black box keeps the first fault that nobody has read, unless this one came of the pause that it holds.
+        if b[_BOX_CAUSE] == cause:
+            b[_BOX_CAUSE] = code
+            b[_BOX_TICK] = b[_TICK]
+            b[_BOX_AFTER] = b[_BOX_TAIL]
+            b[_BOX_AT] = b[_BOX_FIRST]
     # A request that came before the fault was made without knowing of it; of those only a stop still holds.
     request = b[_REQUEST]
     b[_REQUEST] = 0
@@ -233,51 +242,3 @@ def react(b: ptr32, reactions: ptr32, code: int, channel: int, value: int) -> in
     if reaction == _REACT_TRIP:
         return 1
     return 0
-
-
-@micropython.viper
-def actuate(j: ptr32, outputs: ptr32):
-    """Bring what drives and brakes do in this phase to the port's ``outputs`` and to the flags of the joints.
-
-    ``j`` walks over the records, the board's first. A tripped joint has no torque, and its brake is closed. The contact
-    in the run loop is closed while there is torque without a fault.
-    """
-    drives = 0
-    brakes_open = 0
-    torque = (_TORQUE_PHASES >> j[_PHASE]) & 1
-    brake_open = (_BRAKE_OPEN_PHASES >> j[_PHASE]) & 1
-    outputs[_OUT_RUN_CONTACT] = torque
-    if j[_STATE] == _FAULT or j[_LOOP_OPEN]:
-        outputs[_OUT_RUN_CONTACT] = 0
-    n = j[_JOINTS]
-    channel = 0
-    while channel < n:
-        j = ptr32(int(j) + _RECORD_BYTES)
-        drive_on = torque
-        open_this = brake_open
-        if j[_TRIPPED]:
-            if torque:
-                drive_on = 0
-                open_this = 0
-            elif not brake_open:
-                j[_TRIPPED] = 0
-        flags = j[_FLAGS]
-        if drive_on:
-            output = j[_OUTPUT]
-            if j[_DRIVE_SIGN] != 1:
-                s = int(1) << 31
-                output = 0 - ((output ^ s) - s)
-            outputs[channel] = output
-            drives = drives | (1 << channel)
-            flags = flags | _FLAG_DRIVE_ON
-        else:
-            outputs[channel] = 0
-            j[_OUTPUT] = 0
-        if open_this:
-            brakes_open = brakes_open | (1 << channel)
-        else:
-            flags = flags | _FLAG_BRAKE_CLOSED
-        j[_FLAGS] = flags
-        channel += 1
-    outputs[_OUT_DRIVES] = drives
-    outputs[_OUT_BRAKES_OPEN] = brakes_open

@@ -53,7 +53,7 @@ _CODE_RUN_LOOP = const(19)
 
 # Ages stop growing here instead of wrapping: a stale command can never look fresh. A tick adds less than 2^21.
 _AGE_MAX = const(536870912)
-# Time stamps wrap at 2^30 us.
+# Time stamps wrap at 2^30 us, and so do the ticks' numbers.
 _TIME_MASK = const(0x3FFFFFFF)
 # Motors that start and stop move the supply for a tick; three ticks in a row are its own trouble.
 _SUPPLY_TICKS = const(3)
@@ -61,7 +61,7 @@ _SUPPLY_TICKS = const(3)
 
 @micropython.viper
 def watch(b: ptr32, inputs: ptr32) -> int:
-    """Age the clocks by a tick and check the board; return the gravest fault's code, its measure in WATCH_VALUE.
+    """Begin a tick: age the clocks, check the board; return the gravest fault's code, its measure in WATCH_VALUE.
 
     Operator age counts from the last newer operator sequence, link age from the last valid frame. Both count ticks,
     and with them the periods that late ticks have missed. A tick that begins half a period late is counted. A board
@@ -71,7 +71,9 @@ def watch(b: ptr32, inputs: ptr32) -> int:
     period_us = b[_PERIOD_US]
     late_us = ((now_us - b[_LAST_US]) & _TIME_MASK) - period_us
     b[_LAST_US] = now_us
-    if b[_TICK] == 0:
+    tick = b[_TICK]
+    b[_TICK] = (tick + 1) & _TIME_MASK
+    if tick == 0:
         late_us = 0
     if late_us > period_us >> 1:
         b[_LATE_TICKS] = b[_LATE_TICKS] + 1

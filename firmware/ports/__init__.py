@@ -17,7 +17,7 @@ SWITCHES = 2
 RESET_CAUSE = 3  # why the board started, see below
 COUNT = 4  # encoder counts, one a channel
 CURRENT = 12  # mA through each motor, with its sign
-INPUTS_SIZE = 24
+INPUTS_SIZE = 32
 
 # Bits of SWITCHES; a drive that reports a fault sets DRIVE_FAULT << channel.
 E_STOP = 1
@@ -33,6 +33,7 @@ DRIVES = 8  # bit per channel: the drive is on
 BRAKES_OPEN = 9  # bit per channel: the brake is energised
 RUN_CONTACT = 10  # this board's contact in the run loop is closed
 WATCHDOG = 11  # counts feeds; 0 until the hardware watchdog is started
+TO_KEEP = 12  # what the hardware keeps over a reset: the port finds here at boot what was here before
 OUTPUTS_SIZE = 24
 
 # Values of RESET_CAUSE.

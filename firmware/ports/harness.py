@@ -6,7 +6,10 @@ So a board runs in real time or in virtual time without knowing which.
 
 from array import array
 
-from ports import INPUTS_SIZE, OUTPUTS_SIZE, WATCHDOG
+from ports import INPUTS_SIZE, OUTPUTS_SIZE, TO_KEEP, WATCHDOG
+
+# Where the harness says at boot what it has kept.
+_KEPT = 20
 
 
 class Harness:
@@ -21,6 +24,8 @@ class Harness:
         """Exchange once without a tick: the encoders may be asked for before the first one."""
         self.commit()
         self.begin()
+        for index in range(TO_KEEP, OUTPUTS_SIZE):
+            self.outputs[index] = self.inputs[_KEPT + index - TO_KEEP]
         self.commit()
 
     def begin(self) -> None:

@@ -6,7 +6,7 @@ import micropython
 from micropython import const
 
 # The first 31 bits of the SHA-256 of protocol.cddl without comments and blanks; a test holds it against the file.
-SCHEMA = 1323597484
+SCHEMA = 118290922
 
 IDENTIFY = 1
 CONFIGURE_BOARD = 2
@@ -15,9 +15,13 @@ COMMAND = 4
 KEEP_ALIVE = 5
 STATE_COMMAND = 6
 MAINTENANCE = 7
+READ_BOX = 8
+HOLD_BOX = 9
 IDENTITY = 16
 FEEDBACK = 17
 EVENT = 18
+BOX_PART = 19
+BOX = 20
 
 FEEDBACK_HEAD = 10
 FEEDBACK_JOINT = 5
@@ -61,6 +65,8 @@ CONFIGURE_JOINT_RANGES = array(
     + (1, 40_000_000, 1, 10_000, 0, 1_000, 0, 1_000),
 )
 _STATE_COMMAND_RANGES = array("i", (6, 6, 0, _INT_MAX, 0, _INT_MAX, 0, 4))
+_READ_BOX_RANGES = array("i", (8, 8, 0, _INT_MAX, 0, _INT_MAX))
+_HOLD_BOX_RANGES = array("i", (9, 9, 0, _INT_MAX, 0, 2))
 _SEQUENCE_RANGES = array("i", (0, 0x7F, 0, _INT_MAX))
 
 _COMMAND = const(4)
@@ -107,6 +113,10 @@ def _fault_in_other(message: "array[int]", count: int) -> int:
         return _out_of_range(message, _SEQUENCE_RANGES, 2) if count == 2 else 0
     if kind == STATE_COMMAND:
         return _out_of_range(message, _STATE_COMMAND_RANGES, 4) if count == 4 else 0
+    if kind == READ_BOX:
+        return _out_of_range(message, _READ_BOX_RANGES, 3) if count == 3 else 0
+    if kind == HOLD_BOX:
+        return _out_of_range(message, _HOLD_BOX_RANGES, 3) if count == 3 else 0
     if kind == CONFIGURE_BOARD:
         if count * 2 != len(CONFIGURE_BOARD_RANGES):
             return 0

@@ -58,6 +58,15 @@ def _parser() -> argparse.ArgumentParser:
     drive.add_argument("--clear", action="store_true", help="clear a fault whose cause is gone, and do not move")
     drive.set_defaults(run=_drive)
 
+    box = commands.add_parser("blackbox", help="fetch and draw what a board has kept of its last fault")
+    box.add_argument("port", metavar="PORT", help="a serial port, socket://HOST:PORT or sim:NAME; end its bridge first")
+    box.add_argument("--baud", type=int, default=1_000_000, help="default 1000000")
+    box.add_argument(
+        "--output", type=Path, default=Path(), metavar="FOLDER", help="for the CSV and the PNG (default .)"
+    )
+    box.add_argument("--keep", action="store_true", help="leave it on the board; else it begins to record anew")
+    box.set_defaults(run=_blackbox)
+
     demo = commands.add_parser("demo", help="all of it: boards, bridge, motion, a cut cable, a report")
     demo.add_argument(
         "--recording", type=Path, metavar="FILE.csv[.gz]", help="play this instead of the built-in motion"
@@ -162,6 +171,32 @@ def _drive(arguments: argparse.Namespace) -> None:
         else:
             be_on_time()
             drive.run(motion)
+
+
+def _blackbox(arguments: argparse.Namespace) -> None:
+    from rich.progress import Progress
+
+    from bedside import blackbox
+    from bedside.link.blackbox import fetch, release
+    from bedside.link.board import BoardLink
+    from bedside.link.port import SerialPort
+
+    link = BoardLink(SerialPort(arguments.port, arguments.baud), f"port {arguments.port}")
+    with contextlib.closing(link.port):
+        with Progress(transient=True) as bar:
+            task = bar.add_task("reading", total=None)
+            box = fetch(link, lambda done, of: bar.update(task, completed=done, total=of))
+        sys.stdout.write(blackbox.summary(box) + "\n")
+        files = [arguments.output / f"{box.board.name}-blackbox.{ending}" for ending in ("csv", "png")]
+        try:
+            arguments.output.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BedsideError(f"{arguments.output}: cannot be made ({error.strerror}); nothing is lost") from None
+        blackbox.write_csv(box, files[0])
+        blackbox.draw(box, files[1])
+        if not arguments.keep:
+            release(link)
+        sys.stdout.write("".join(f"{file}\n" for file in files))
 
 
 def _demo(arguments: argparse.Namespace) -> None:

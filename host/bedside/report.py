@@ -14,6 +14,7 @@ from bedside.cell import Cell, load_board_type
 from bedside.errors import BedsideError
 from bedside.link import causes
 from bedside.link.messages import PHASES, RAMP, RUN
+from bedside.pictures import BLUE, GRAY, ORANGE, RED, column
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 _LAG_MAX_MS = 60
 # A joint stands still from when it stays this near to where it ends, rad or m: friction lets it creep up to there.
 _STANDSTILL = {"rad": 1e-3, "m": 1e-4}
-_BLUE, _ORANGE, _GRAY, _RED = "#1f5fa8", "#e07b00", "#888888", "#c0282d"
 
 
 def write_report(cell: Cell, capture: Capture, output: Path, motion: str) -> None:
@@ -185,8 +185,8 @@ def _print(summary: dict[str, Any], output: Path) -> None:
     table = Table(
         title=f"{summary['joints']} joints on {summary['boards']} boards, {summary['motion']}", title_justify="left"
     )
-    for column in ("joint", "tracking RMS", "lag", "standstill after", "travel"):
-        table.add_column(column, justify="left" if column == "joint" else "right")
+    for heading in ("joint", "tracking RMS", "lag", "standstill after", "travel"):
+        table.add_column(heading, justify="left" if heading == "joint" else "right")
     stop = summary["stop"]
     for name, rms in summary["tracking_rms"].items():
         travel = stop["travel"][name]
@@ -209,17 +209,6 @@ def _print(summary: dict[str, Any], output: Path) -> None:
     )
 
 
-def _figure(rows: int, height: float) -> tuple[Figure, Any]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11, height), layout="constrained")
-    axes = figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
-    for axis in axes:
-        axis.grid(True, color="#e4e4e4", linewidth=0.6)
-        axis.spines[["top", "right"]].set_visible(False)
-    return figure, axes
-
-
 def _scale(unit: str) -> tuple[float, str]:
     return (1.0, "rad") if unit == "rad" else (1000.0, "mm")
 
@@ -227,19 +216,15 @@ def _scale(unit: str) -> tuple[float, str]:
 def _overview(data: _Data) -> Figure:
     """Three joints of the arm before, during and after the cut: the picture for a first screen."""
     chosen = sorted({0, 2 % len(data.names), len(data.names) // 2 + 1 if len(data.names) > 3 else len(data.names) - 1})
-    figure, axes = _figure(len(chosen), 6)
+    figure, axes = column(len(chosen), 6)
     shown = (data.board_t > data.board_cut - 6) & (data.board_t < data.board_cut + 1.5)
     for axis, index in zip(axes, chosen, strict=True):
         scale, unit = _scale(data.units[index])
-        axis.plot(
-            data.board_t[shown], data.setpoint[shown, index] * scale, color=_ORANGE, linewidth=3, label="setpoint"
-        )
-        axis.plot(
-            data.board_t[shown], data.position[shown, index] * scale, color=_BLUE, linewidth=1.2, label="measured"
-        )
-        axis.axvline(data.board_cut, color=_RED, linewidth=1.2)
+        axis.plot(data.board_t[shown], data.setpoint[shown, index] * scale, color=ORANGE, linewidth=3, label="setpoint")
+        axis.plot(data.board_t[shown], data.position[shown, index] * scale, color=BLUE, linewidth=1.2, label="measured")
+        axis.axvline(data.board_cut, color=RED, linewidth=1.2)
         axis.set_ylabel(f"{data.names[index]}\n{unit}")
-    axes[0].text(data.board_cut, axes[0].get_ylim()[1], " cable pulled", color=_RED, va="top")
+    axes[0].text(data.board_cut, axes[0].get_ylim()[1], " cable pulled", color=RED, va="top")
     axes[0].legend(loc="lower left", bbox_to_anchor=(0, 1), frameon=False, ncols=2)
     axes[-1].set_xlabel("seconds")
     figure.suptitle(
@@ -249,12 +234,12 @@ def _overview(data: _Data) -> Figure:
 
 
 def _joints(data: _Data) -> Figure:
-    figure, axes = _figure(len(data.names), 1.7 * len(data.names) + 0.6)
+    figure, axes = column(len(data.names), 1.7 * len(data.names) + 0.6)
     for index, axis in enumerate(axes):
         scale, unit = _scale(data.units[index])
-        axis.plot(data.board_t, data.setpoint[:, index] * scale, color=_ORANGE, linewidth=2.4, label="setpoint")
-        axis.plot(data.board_t, data.position[:, index] * scale, color=_BLUE, linewidth=0.9, label="measured")
-        axis.axvline(data.board_cut, color=_RED, linewidth=1)
+        axis.plot(data.board_t, data.setpoint[:, index] * scale, color=ORANGE, linewidth=2.4, label="setpoint")
+        axis.plot(data.board_t, data.position[:, index] * scale, color=BLUE, linewidth=0.9, label="measured")
+        axis.axvline(data.board_cut, color=RED, linewidth=1)
         axis.set_ylabel(f"{data.names[index]}\n{unit}")
     axes[0].legend(loc="lower left", bbox_to_anchor=(0, 1), frameon=False, ncols=2)
     axes[-1].set_xlabel("seconds")
@@ -262,21 +247,21 @@ def _joints(data: _Data) -> Figure:
 
 
 def _errors(data: _Data) -> Figure:
-    figure, axes = _figure(len(data.names), 1.3 * len(data.names) + 0.6)
+    figure, axes = column(len(data.names), 1.3 * len(data.names) + 0.6)
     inside = data.running
     for index, axis in enumerate(axes):
         scale, unit = (1000.0, "mrad") if data.units[index] == "rad" else (1e6, "um")
         error = (data.position - data.setpoint)[inside, index] * scale
-        axis.plot(data.board_t[inside], error, color=_BLUE, linewidth=0.5)
+        axis.plot(data.board_t[inside], error, color=BLUE, linewidth=0.5)
         axis.set_ylabel(f"{data.names[index]}\n{unit}")
     axes[-1].set_xlabel("seconds")
     return figure
 
 
 def _round_trips(data: _Data) -> Figure:
-    figure, axes = _figure(1, 3.2)
+    figure, axes = column(1, 3.2)
     t, ms = data.round_trips_ms()
-    axes[0].plot(t, ms, ".", color=_BLUE, markersize=2)
+    axes[0].plot(t, ms, ".", color=BLUE, markersize=2)
     axes[0].set_yscale("log")
     axes[0].set_ylabel("ms")
     axes[0].set_xlabel("seconds")
@@ -284,7 +269,7 @@ def _round_trips(data: _Data) -> Figure:
 
 
 def _stop(data: _Data) -> Figure:
-    figure, axes = _figure(3, 8)
+    figure, axes = column(3, 8)
     shown = data.board_t > data.board_cut - 0.15
     t = (data.board_t[shown] - data.board_cut) * 1000
     for index, joint in enumerate(data.cell.joint):
@@ -298,8 +283,8 @@ def _stop(data: _Data) -> Figure:
     axes[2].set_yticks(range(len(PHASES)), PHASES)
     axes[2].set_xlabel("ms after the cable was pulled")
     for axis in axes:
-        axis.axvline(0, color=_RED, linewidth=1)
-        axis.axvline(data.cell.arm.operator_timeout_ms, color=_GRAY, linewidth=1, linestyle=":")
+        axis.axvline(0, color=RED, linewidth=1)
+        axis.axvline(data.cell.arm.operator_timeout_ms, color=GRAY, linewidth=1, linestyle=":")
     axes[0].legend(loc="upper right", frameon=False, ncols=2, fontsize="small")
     axes[2].legend(loc="upper right", frameon=False, fontsize="small")
     return figure

@@ -18,7 +18,8 @@ from records import board_of, joint_with
 
 from core import faults
 from core import layout as L
-from core.stops import actuate, react, step
+from core.actuate import actuate
+from core.stops import react, step
 from core.watch import watch
 from ports import (
     BRAKE_RELEASE,
@@ -95,7 +96,7 @@ CLEARED, ENABLED_AGAIN, ENGAGED = 1, 2, 3
 def actuated(phase: int, tripped: int) -> tuple[int, int]:
     """Return what the hardware of a joint does in this phase, and whether it remains tripped."""
     records, outputs = board_of(joint_with(TRIPPED=tripped, OUTPUT=1), PHASE=phase), array("i", [0] * OUTPUTS_SIZE)
-    actuate(records, outputs)
+    actuate(records, outputs, array("i", [0] * 16))
     assert outputs[OUTPUT] == outputs[DRIVES], "an output without a drive"
     return outputs[DRIVES] * TORQUE | outputs[BRAKES_OPEN] * BRAKE_OPEN, records[L.BOARD_SIZE + L.TRIPPED]
 
@@ -115,6 +116,7 @@ class Machine:
         # Not the first tick: that one is never late.
         board[L.TICK] = 1
         board[L.LAST_US] = board[L.LATE_TICKS] = board[L.SLIP_US] = board[L.MODE] = 0
+        board[L.EVENT_TICK] = board[L.BOX_CAUSE] = board[L.BOX_TICK] = 0
         board[L.EVENT] = board[L.EVENT_CHANNEL] = board[L.EVENT_VALUE] = board[L.WATCH_VALUE] = 0
         board[L.OPERATOR_AGE] = min(board[L.OPERATOR_AGE], board[L.OPERATOR_TIMEOUT] + 1)
         board[L.LINK_AGE] = min(board[L.LINK_AGE], board[L.LINK_TIMEOUT] + 1)

@@ -10,12 +10,13 @@ except ImportError:
 import micropython
 
 from core import layout as L
+from core.actuate import actuate
 from core.command import take
 from core.faults import REACTIONS
 from core.joint import tick_joints
 from core.profile import plan
 from core.report import report
-from core.stops import actuate, react, step
+from core.stops import react, step
 from core.watch import watch
 from ports import COUNT, CURRENT, DRIVE_FAULT, INPUTS_SIZE, OUTPUTS_SIZE, SUPPLY_MV, SWITCHES, TIME_US
 
@@ -100,6 +101,8 @@ def main(count):
     inputs = array("i", [0] * INPUTS_SIZE)
     outputs = array("i", [0] * OUTPUTS_SIZE)
     command = array("i", [0] * (3 + 2 * JOINTS))
+    b[L.BOX_STRIDE], b[L.BOX_SIZE], b[L.BOX_TAIL] = 4 + 3 * JOINTS, 9 * (4 + 3 * JOINTS), 6
+    box = array("i", [0] * (10 * (4 + 3 * JOINTS)))
     for n in range(count):
         if n % 40 == 0:
             for j in joints:
@@ -135,6 +138,8 @@ def main(count):
         if fault:
             react(records, REACTIONS, fault, -1, b[L.WATCH_VALUE])
         step(records)
+        if draw(0, 200) == 0:
+            b[L.BOX_CAUSE], b[L.BOX_AT] = 0, b[L.BOX_FIRST]
         if draw(0, 9) == 0:
             b[L.MODE] = draw(L.REST, L.SETTLED)
         result = tick_joints(records, inputs)
@@ -144,10 +149,10 @@ def main(count):
                 j[L.TRIPPED] = react(records, REACTIONS, j[L.FAULT_CODE], k, j[L.FAULT_VALUE])
             if draw(0, 5) == 0:
                 j[L.TRIPPED] = 0
-        actuate(records, outputs)
+        actuate(records, outputs, box)
         size = report(records, reply)
         checksum = 17
-        for values in (array("i", (why, result, size)), records, outputs, reply):
+        for values in (array("i", (why, result, size)), records, outputs, reply, box):
             checksum = mix(checksum, values, len(values))
         print(n, checksum)
         if n % 500 == 0:

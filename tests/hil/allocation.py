@@ -124,9 +124,9 @@ for channel in range(JOINTS):
         message[k] = value
     send(3 + len(joint))
     configuration.append(bytes(port.incoming[: port.pending]))
-for k, value in enumerate((2, 0, 5000, 30000, 30000, 20, 20000, 28000, 500)):
+for k, value in enumerate((2, 0, 5000, 30000, 30000, 20, 20000, 28000, 500, 0, 0)):
     message[k] = value
-send(9)
+send(11)
 configuration.append(bytes(port.incoming[: port.pending]))
 configuration.reverse()
 port.pending = 0

@@ -1,4 +1,4 @@
-"""`make stops`: injects every kind of failure into a moving arm, several times, and writes the table of docs/safety.md.
+"""`make stops`: injects every kind of failure into a moving arm, several times, and writes what the docs show.
 
 Ends with status 1 if a stop exceeded a limit that it is held to.
 """
@@ -10,7 +10,7 @@ import sys
 from rich.console import Console
 from rich.progress import track
 
-from stops import table
+from stops import pictures, table
 from stops.failures import FAILURES
 from stops.measure import MOMENTS, inject
 
@@ -25,6 +25,7 @@ def main() -> int:
         rows.append(table.row(failure, results))
         wrong += [f"{failure.name}: {line}" for result in results for line in result.wrong]
     table.PAGE.write_text(table.written(rows), encoding="utf-8")
+    pictures.draw_all()
     console.print(f"{len(FAILURES)} kinds of failure, {len(MOMENTS)} times each: {table.PAGE.name} has the table")
     for line in wrong:
         console.print(f"beyond its limit: {line}", style="red")

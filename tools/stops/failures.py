@@ -283,6 +283,11 @@ def link_of(rig: Rig, name: str) -> BoardLink:
     return rig.arm.links[[slot.name for slot in rig.cell.board].index(name)]
 
 
+def failure(name: str) -> Failure:
+    """Return the failure of that name."""
+    return next(failure for failure in FAILURES if failure.name == name)
+
+
 FAILURES = [
     Failure("bridge killed", kill_bridge, start_bridge),
     Failure("bridge frozen for 300 ms", freeze_bridge),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,10 @@ from bedside.bridge.connect import close, configure, connect
 from bedside.cell import Cell, RunLoop, load_cell
 from bedside.errors import BedsideError
 from bedside.link import causes
+from bedside.link.blackbox import BlackBox, fetch
+from bedside.link.board import BoardLink
 from bedside.link.messages import BUILDING, ENABLED, OPENING, RESET_CAUSES, RUN, Event, Feedback, Message
+from bedside.link.port import SerialPort
 from bedside.places import BOARDS
 from bedside.sim.board import SimBoard
 from bedside.sim.world import World
@@ -205,6 +208,14 @@ class Rig:
             still = all(speed == 0.0 for tick in self.record.speeds[-20:] for speed in tick)
             if still and all(not any(board.outputs[:10]) for board in self.boards.values()):
                 break
+
+    def black_box(self, name: str) -> BlackBox:
+        """End the bridge and read what board ``name`` has kept."""
+        self.serving = False
+        self.disconnect()
+        link = BoardLink(SerialPort(f"sim:{name}", 1_000_000), name)
+        with closing(link.port):
+            return fetch(link, wait=lambda _: self.world.advance(50))
 
     def states(self) -> list[int]:
         """Return each board's state as it says it now."""

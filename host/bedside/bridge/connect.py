@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from bedside.cell import Cell, load_board_type
 from bedside.errors import LinkError
-from bedside.link import scale
+from bedside.link import blackbox, causes, scale
 from bedside.link.board import BoardLink
 from bedside.link.messages import RESET_CAUSES, Identity
 from bedside.link.port import SerialPort
@@ -15,7 +15,7 @@ from bedside.link.port import SerialPort
 def connect(cell: Cell, tell: Callable[[str], None] = lambda _: None) -> list[BoardLink]:
     """Open and identify every board of ``cell``, in its order. Raises LinkError with cause and remedy.
 
-    ``tell`` gets a line for each board that did not start because it was switched on.
+    ``tell`` gets lines on boards that did not start because they were switched on, or keep the record of a fault.
     """
     links: list[BoardLink] = []
     uids: dict[str, str] = {}
@@ -32,13 +32,31 @@ def connect(cell: Cell, tell: Callable[[str], None] = lambda _: None) -> list[Bo
                 )
             uids[identity.uid] = slot.port
             check_identity(cell, slot.name, slot.port, identity)
-            if identity.reset_cause:
-                why = RESET_CAUSES[identity.reset_cause]
-                tell(f"board '{slot.name}' has started by itself ({why}); find out why before you enable the arm")
+            _tell_of_the_past(cell, slot.name, links[-1], identity, tell)
     except LinkError:
         close(links)
         raise
     return links
+
+
+def _tell_of_the_past(cell: Cell, name: str, link: BoardLink, identity: Identity, tell: Callable[[str], None]) -> None:
+    """Tell why the board has started, if it did so by itself, and what its black box keeps."""
+    try:
+        cause, events = blackbox.kept(link)
+    except LinkError:
+        return  # a board that is on; it stops soon, having lost its bridge
+    if identity.reset_cause:
+        why = RESET_CAUSES[identity.reset_cause]
+        tell(f"{link.label} has started by itself ({why}); find out why before you enable the arm")
+        joints = [joint.name for _, joint in cell.joints_of(name)]
+        for event in events:
+            joint = f", joint '{joints[event.channel]}'" if 0 <= event.channel < len(joints) else ""
+            tell(f"before that, at tick {event.tick}: {causes.explain(event, link.label + joint)}")
+    if cause:
+        tell(
+            f"{link.label} keeps the black box of '{causes.name_of(cause)}'; without the bridge, "
+            f"'bedside blackbox {link.port.name}' fetches it"
+        )
 
 
 def check_identity(cell: Cell, name: str, port: str, identity: Identity) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import select
 import time
-from typing import Any
+from typing import Any, TypeVar
 
 from bedside.errors import LinkError
 from bedside.link import causes, frames, schema
-from bedside.link.messages import Event, Feedback, Identity, Message, parse
+from bedside.link.messages import BoxHead, BoxPart, Event, Feedback, Identity, Message, parse
 from bedside.link.port import SerialPort
 from bedside.places import FIRMWARE
 
@@ -17,6 +17,7 @@ SCHEMA = schema.schema_hash((FIRMWARE / "wire" / "protocol.cddl").read_text(enco
 ANSWER_S = 0.5
 # A board that has just been opened may still be starting.
 _IDENTIFY_TRIES = 4
+Answer = TypeVar("Answer", Feedback, BoxHead, BoxPart)
 
 
 class BoardLink:
@@ -70,7 +71,11 @@ class BoardLink:
         )
 
     def ask(self, message: list[Any]) -> Feedback:
-        """Send ``message`` and wait for its feedback; faults that come meanwhile are kept for ``receive``.
+        """Send ``message`` and wait for its feedback, as ``request`` does."""
+        return self.request(message, Feedback)
+
+    def request(self, message: list[Any], kind: type[Answer]) -> Answer:
+        """Send ``message`` and wait for its answer of ``kind``; faults that come meanwhile are kept for ``receive``.
 
         Raises LinkError when the board refuses the message or does not answer.
         """
@@ -86,10 +91,11 @@ class BoardLink:
                             faults.append(answer)
                         else:
                             refusal = answer
-                    elif isinstance(answer, Feedback) and answer.link_seq == seq:
+                    elif isinstance(answer, (kind, Feedback)) and answer.link_seq == seq:
                         if refusal:
                             raise LinkError(causes.explain(refusal, self.label))
-                        return answer
+                        if isinstance(answer, kind):
+                            return answer
         finally:
             self._faults += faults
         raise LinkError(f"{self.label}: no answer on port {self.port.name}; check power and cable")

@@ -31,6 +31,7 @@ FLAGS = {
 }
 
 _HEAD, _JOINT = 10, 5
+_BOX_HEAD = 9
 _BOARD_FIELDS = ("tick", "state", "phase", "cause", "operator_age", "late_ticks", "refused")
 _JOINT_FIELDS = ("positions", "errors", "velocities", "outputs", "flags")
 
@@ -112,7 +113,34 @@ class Event:
         return self.code < FIRST_REFUSAL
 
 
-Message = Identity | Feedback | Event
+@dataclass(slots=True)
+class BoxHead:
+    """What a black box holds: ``size`` words, ``stride`` a line, the oldest at ``first``; ``after`` are still to come.
+
+    It is kept for the fault ``cause`` at ``fault_tick``, unless that is 0. ``events`` are three, code 0 for none.
+    """
+
+    link_seq: int
+    size: int
+    stride: int
+    every: int
+    first: int
+    after: int
+    cause: int
+    fault_tick: int
+    events: list[Event]
+
+
+@dataclass(slots=True)
+class BoxPart:
+    """Words of a black box from ``place`` on."""
+
+    link_seq: int
+    place: int
+    words: list[int]
+
+
+Message = Identity | Feedback | Event | BoxHead | BoxPart
 
 
 def parse(message: list[Any]) -> Message:
@@ -126,6 +154,12 @@ def parse(message: list[Any]) -> Message:
                 pass  # a number beyond 32 bits: none of this schema, see below
     elif kind == schema.EVENT and len(message) == 5 and all(type(value) is int for value in message):
         return Event(*message[1:])
+    elif kind == schema.BOX and len(message) == _BOX_HEAD + 12 and set(map(type, message)) == {int}:
+        events = [Event(*message[at : at + 4]) for at in range(_BOX_HEAD, len(message), 4)]
+        _, seq, size, stride, every, first, after, cause, fault_tick = message[:_BOX_HEAD]
+        return BoxHead(seq, size, stride, every, first, after, cause, fault_tick, events)
+    elif kind == schema.BOX_PART and len(message) > 3 and set(map(type, message)) == {int}:
+        return BoxPart(message[1], message[2], message[3:])
     elif kind == schema.IDENTITY and len(message) >= 12 and not (len(message) - 8) % 4:
         kinds = [int, int, int, str, int, int, str, str, *([str, int, int, int] * ((len(message) - 8) // 4))]
         if all(type(value) is kind for value, kind in zip(message, kinds, strict=True)):

@@ -24,10 +24,12 @@ from bedside.places import FIRMWARE
 from bedside.sim.plant import Plant
 
 # The messages of firmware/ports/__init__.py.
-_INPUTS = struct.Struct("<4i8i8i4x4x4x4x")
+_INPUTS = struct.Struct("<32i")
 _OUTPUTS = struct.Struct("<24i")
 _DRIVES, BRAKES_OPEN, RUN_CONTACT, _WATCHDOG = 8, 9, 10, 11
 _CHANNELS = 8
+# Words that the hardware keeps over a reset, and where the board says them.
+_KEPT, _TO_KEEP = 12, 12
 _RESET = (0,) * 24
 E_STOP, BRAKE_RELEASE, MAINTENANCE_STRAP, _RUN_LOOP, DRIVE_FAULT = 1, 2, 4, 16, 256
 POWER_ON, WATCHDOG_RESET, PROGRAM_ENDED = 0, 1, 2
@@ -97,6 +99,7 @@ class SimBoard:
         self._tick_hz = tick_hz
         self._ticks_unfed = 0
         self._stuck = False
+        self._kept: tuple[int, ...] = (0,) * _KEPT
         self._repl: subprocess.Popen[bytes] | None = None
         self.process: subprocess.Popen[bytes] | None = None
         self._main = main or FIRMWARE / "main.py"
@@ -183,7 +186,7 @@ class SimBoard:
         switches = self.switches | (_RUN_LOOP if self.loop_alive else 0)
         words = time_us & 0x3FFFFFFF, self.supply_mv, switches, self.reset_cause, *counts, *idle, *currents, *idle
         try:
-            os.write(self._to_board, _INPUTS.pack(*words))
+            os.write(self._to_board, _INPUTS.pack(*words, *self._kept))
         except BrokenPipeError:
             self._died()
             return
@@ -207,9 +210,12 @@ class SimBoard:
                 return
             data += part
         self.waiting = False
-        self._patience_s = _STUCK_S
         before = self.outputs
         self.outputs = _OUTPUTS.unpack(data)
+        if self._patience_s == _STUCK_S:
+            # What it says first it says before it knows what was kept.
+            self._kept = self.outputs[_TO_KEEP:]
+        self._patience_s = _STUCK_S
         if self.outputs[_WATCHDOG] != before[_WATCHDOG]:
             self._ticks_unfed = 0
         else:
@@ -227,6 +233,7 @@ class SimBoard:
         self._end_repl()
         if self.process:
             self._died(POWER_ON)
+            self._kept = (0,) * _KEPT
 
     def close(self) -> None:
         """End the board and take its port away, as pulling the cable would."""

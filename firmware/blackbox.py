@@ -1,0 +1,106 @@
+"""The black box as the background has it: its memory, what the host may read of it, and what outlasts a reset.
+
+``core/actuate.py`` writes its lines, ``core/stops.py`` says of which fault it is kept. It holds a second or more, a
+quarter of it before the fault; nobody can make it go on but the host that has read it.
+"""
+
+from array import array
+
+import micropython
+from micropython import const
+
+from core import layout as L
+from ports import TO_KEEP
+
+_EVENT = const(27)
+_EVENT_CHANNEL = const(28)
+_EVENT_VALUE = const(29)
+_EVENT_TICK = const(63)
+_OUT_TO_KEEP = const(12)
+
+# Faults that outlast a reset, of four words each: tick, code, channel, value.
+EVENTS_MAX = 3
+_EVENT_WORDS = 4
+# 64 KB: a second of four joints, and no more than a small RP2040 can spare.
+_WORDS_MAX = 16384
+# Nobody reads a picture more closely than this.
+_LINES_HZ = 1000
+_HEAD = 4
+_JOINT = 3
+# In a part of the box that a frame of 252 bytes holds, all numbers long.
+PART_MAX = 40
+
+
+@micropython.viper
+def note(b: ptr32, outputs: ptr32):
+    """Keep the fault that was just found over a reset, the newest first."""
+    if b[_EVENT] == 0:
+        return
+    kept = ptr32(int(outputs) + 4 * _OUT_TO_KEEP)
+    if kept[0] == b[_EVENT_TICK] and kept[1] == b[_EVENT]:
+        # The background has not told of it yet.
+        return
+    k = 11
+    while k >= 4:
+        kept[k] = kept[k - 4]
+        k -= 1
+    kept[0] = b[_EVENT_TICK]
+    kept[1] = b[_EVENT]
+    kept[2] = b[_EVENT_CHANNEL]
+    kept[3] = b[_EVENT_VALUE]
+
+
+@micropython.viper
+def _copy(to: ptr32, to_at: int, of: ptr32, at: int, count: int):
+    for k in range(count):
+        to[to_at + k] = of[at + k]
+
+
+class BlackBox:
+    """The ring of a board; ``board`` is its record, ``port`` what keeps the last events over a reset."""
+
+    def __init__(self, board: "memoryview[int]", port) -> None:
+        self._board = board
+        self._outputs = port.outputs
+        stride = _HEAD + _JOINT * board[L.JOINTS]
+        hz = port.tick_hz
+        self._every = 1
+        while hz // self._every > _LINES_HZ or hz // self._every * stride > _WORDS_MAX:
+            self._every *= 2
+        lines = hz // self._every * 1024 // 1000
+        board[L.BOX_STRIDE] = stride
+        board[L.BOX_SIZE] = lines * stride
+        board[L.BOX_MASK] = self._every - 1
+        board[L.BOX_TAIL] = lines - lines // 4
+        # Behind the ring there is a line for what nobody will read.
+        self.ring = bytearray(4 * (lines + 1) * stride)
+
+    def hold(self, how: int) -> None:
+        """Let the ring go on (0), or freeze it so that it can be read (1), if no fault has done so or is doing it."""
+        board = self._board
+        if how == 0:
+            board[L.BOX_CAUSE] = 0
+            board[L.BOX_AFTER] = 0
+            board[L.BOX_AT] = board[L.BOX_FIRST]
+        elif how == 1 and board[L.BOX_AFTER] == 0:
+            board[L.BOX_AT] = board[L.BOX_SIZE]
+
+    def head(self, reply: "array[int]") -> int:
+        """Fill ``reply`` from its third field on with what there is to read; return the number of its fields."""
+        board = self._board
+        reply[2] = board[L.BOX_SIZE]
+        reply[3] = board[L.BOX_STRIDE]
+        reply[4] = self._every
+        reply[5] = board[L.BOX_FIRST]
+        reply[6] = board[L.BOX_AFTER]
+        reply[7] = board[L.BOX_CAUSE]
+        reply[8] = board[L.BOX_TICK]
+        _copy(reply, 9, self._outputs, TO_KEEP, EVENTS_MAX * _EVENT_WORDS)
+        return 9 + EVENTS_MAX * _EVENT_WORDS
+
+    def part(self, place: int, reply: "array[int]") -> int:
+        """Fill ``reply`` from its third field on with the words from ``place`` on; return the number of its fields."""
+        count = min(PART_MAX, self._board[L.BOX_SIZE] - place)
+        reply[2] = place
+        _copy(reply, 3, self.ring, place, count)
+        return 3 + count
