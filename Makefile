@@ -1,16 +1,23 @@
-# make demo · make test · make fuzz · make bench · make stops · make lint: each installs what it needs into .venv first.
+# make demo · make test · make hil · make fuzz · make bench · make stops · make lint: each installs what it needs first.
 
 PYTHON ?= python3
+PORT ?=
 BIN := .venv/bin
 RECORDING ?=
 
-.PHONY: demo test fuzz bench stops lint lock clean
+.PHONY: demo test hil fuzz bench stops lint lock clean
 
 demo: .venv/installed
 	$(BIN)/bedside demo $(if $(RECORDING),--recording $(RECORDING))
 
 test: .venv/installed
 	$(BIN)/pytest
+	$(BIN)/pytest --chip cortex-m3 tests/hil
+
+# The same suite, as far as it applies to any board, on the one behind PORT.
+hil: .venv/installed
+	@test -n "$(PORT)" || { echo "make hil PORT=/dev/ttyACM0: a serial port, socket://HOST:PORT or sim:NAME"; exit 1; }
+	$(BIN)/pytest -v tests/hil --port $(PORT)
 
 # Ten million frames, in fifty rounds.
 fuzz: .venv/installed

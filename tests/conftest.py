@@ -12,13 +12,27 @@ import pytest
 from bedside.bridge.arm import Arm
 from bedside.bridge.connect import close, configure, connect
 from bedside.cell import Cell, load_cell
-from bedside.places import BOARDS, FIRMWARE
-from bedside.sim.board import interpreter
+from bedside.places import FIRMWARE
+from bedside.sim.board import Chip, interpreter, unix_port
 from bedside.sim.world import World
 from cortex_m3 import board as cortex_m3
-from lockstep import BoardBench
+from lockstep import PSM, BoardBench, alone
 
-PSM = BOARDS / "cells" / "psm.toml"
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the boards be others than simulated ones on MicroPython's unix port."""
+    parser.addoption("--chip", choices=["unix", "cortex-m3"], default="unix", help="what simulated boards run on")
+    parser.addoption("--port", help="a board to test in real time instead: a serial port, socket://HOST:PORT, sim:NAME")
+    parser.addoption("--baud", type=int, default=1_000_000, help="of that board")
+
+
+@pytest.fixture(scope="session")
+def chip(request: pytest.FixtureRequest) -> Chip:
+    """What simulated boards run on."""
+    if request.config.getoption("--chip") == "unix":
+        return unix_port
+    request.getfixturevalue("emulator")
+    return cortex_m3.simulated
 
 
 @pytest.fixture(scope="session")
@@ -30,10 +44,14 @@ def cell() -> Cell:
 
 
 @pytest.fixture
-def world(cell: Cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """The arm's simulated boards in virtual time."""
+def world(
+    cell: Cell, chip: Chip, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[World]:
+    """The arm's simulated boards in virtual time; of an emulated chip, which is slow to start, no more than needed."""
     monkeypatch.setenv("BEDSIDE_SIM", str(tmp_path))
-    with World(cell, PSM, tmp_path) as world:
+    if chip is not unix_port and not {"wrist", "bench"}.isdisjoint(request.fixturenames):
+        cell = alone(cell, "psm1-wrist")
+    with World(cell, PSM, tmp_path, chip=chip) as world:
         world.advance(3)
         yield world
 

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import time
 
+from msgspec.structs import replace
+
 from bedside.cell import Cell, Joint
 from bedside.link import frames, schema
 from bedside.link.board import BoardLink
 from bedside.link.messages import OFF, RUN, Event, Feedback
 from bedside.link.port import SerialPort
 from bedside.link.scale import board_message, joint_message
+from bedside.places import BOARDS
 from bedside.sim.plant import Plant
 from bedside.sim.world import World
 
+PSM = BOARDS / "cells" / "psm.toml"
 _KEEP_ALIVE_TICKS = 5
 # Only a dead board takes this long, however busy the machine.
 ANSWER_S = 20.0
+
+
+def alone(cell: Cell, name: str) -> Cell:
+    """Return the cell of which only board ``name`` is left."""
+    boards = [slot for slot in cell.board if slot.name == name]
+    return replace(cell, board=boards, joint=[joint for joint in cell.joint if joint.board == name])
 
 
 class BoardBench:
@@ -25,6 +35,7 @@ class BoardBench:
         self.world = world
         self.cell = cell
         self.name = name
+        self.tick_hz = world.tick_hz
         self.joints: list[Joint] = [joint for _, joint in cell.joints_of(name)]
         self.plants: list[Plant] = [world.plants[joint.name] for joint in self.joints]
         self.link = BoardLink(SerialPort(f"sim:{name}", 1_000_000), f"board '{name}'")
@@ -34,9 +45,13 @@ class BoardBench:
         self.last_frame = b""
         self._command: list[int] = []
 
+    def pass_ticks(self, ticks: int) -> None:
+        """Let ``ticks`` pass without a word."""
+        self.world.advance(ticks)
+
     def configure(self) -> None:
         for joint in self.joints:
-            self.link.ask(joint_message(joint, self.world.tick_hz))
+            self.link.ask(joint_message(joint, self.tick_hz))
         self.link.ask(board_message(self.cell, self.name, self.cell.arm.command_hz))
 
     def talk(self, message: list[int]) -> Feedback:
@@ -56,9 +71,9 @@ class BoardBench:
     def tick(self, ticks: int = 1) -> Feedback:
         """Let ``ticks`` pass with keep-alives, which feed the link's clock alone; return the state."""
         for _ in range(ticks // _KEEP_ALIVE_TICKS):
-            self.world.advance(_KEEP_ALIVE_TICKS)
+            self.pass_ticks(_KEEP_ALIVE_TICKS)
             self.talk([schema.KEEP_ALIVE, 0])
-        self.world.advance(ticks % _KEEP_ALIVE_TICKS)
+        self.pass_ticks(ticks % _KEEP_ALIVE_TICKS)
         return self.talk([schema.KEEP_ALIVE, 0])
 
     def command(self, positions: list[float], velocities: list[float]) -> Feedback:
@@ -95,8 +110,8 @@ class BoardBench:
 
     def sweep(self, commands: int, speeds: list[float]) -> Feedback:
         """Stream ``commands`` that accelerate smoothly to ``speeds`` (rad/s); return the last answer."""
-        period = round(self.world.tick_hz / self.cell.arm.command_hz)
-        dt = period / self.world.tick_hz
+        period = round(self.tick_hz / self.cell.arm.command_hz)
+        dt = period / self.tick_hz
         at = [f / 1e6 for f in self.tick().positions]
         answer = self.tick()
         for k in range(commands):
@@ -104,7 +119,7 @@ class BoardBench:
             velocities = [speed * share for speed in speeds]
             at = [p + v * dt for p, v in zip(at, velocities, strict=True)]
             answer = self.command(at, velocities)
-            self.world.advance(period)
+            self.pass_ticks(period)
         return answer
 
     def until_off(self, limit: int = 3000) -> Feedback:

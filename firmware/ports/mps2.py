@@ -1,12 +1,13 @@
 """The emulated Cortex-M3 (QEMU's mps2-an385) with its motors, encoders and clock behind a UART.
 
-UART 0 is the link, UART 1 the harness. Interrupts of the ``mps2`` module collect what comes on both, as a board's own
-UART driver does, so that a tick may take its time.
+UART 0 is the link. A byte on UART 1 is a tick, whose inputs stand in a file of the host's, because QEMU brings bytes
+one by one; the outputs go back on UART 1. Interrupts of the ``mps2`` module collect what comes, as a board's own UART
+driver does, so that a tick may take its time.
 """
 
 import mps2
 
-from ports import BYTES, INPUTS_SIZE, OUTPUTS_SIZE, TICK
+from ports import BYTES, OUTPUTS_SIZE, TICK
 from ports.harness import Harness
 
 _LINK = 0
@@ -14,7 +15,6 @@ _HARNESS = 1
 _LINK_READY = 1
 _HARNESS_READY = 2
 
-_TICK_BYTES = 4 * INPUTS_SIZE
 # More bytes than ever wait.
 _NEVER = 0x10000
 
@@ -22,19 +22,22 @@ _NEVER = 0x10000
 class Port(Harness):
     """What the executive asks of hardware; ``ports/__init__.py`` says what the arrays hold."""
 
-    def __init__(self, tick_hz: int) -> None:
+    def __init__(self, tick_hz: int, inputs: str) -> None:
         super().__init__(tick_hz)
+        self._inputs = inputs
+        self._bell = bytearray(1)
         self.latch()
 
     def wait(self) -> int:
         """Sleep until there is work; return TICK, BYTES or both."""
-        ready = mps2.wait(1, _TICK_BYTES)
+        ready = mps2.wait(1, 1)
         return (BYTES if ready & _LINK_READY else 0) | (TICK if ready & _HARNESS_READY else 0)
 
     def begin(self) -> None:
         """Begin a tick: latch the inputs."""
-        mps2.wait(_NEVER, _TICK_BYTES)
-        mps2.read(_HARNESS, self.inputs)
+        mps2.wait(_NEVER, 1)
+        mps2.read(_HARNESS, self._bell)
+        mps2.read_file(self._inputs, self.inputs)
 
     def commit(self) -> None:
         """End a tick: what ``outputs`` says takes effect."""
@@ -49,6 +52,6 @@ class Port(Harness):
         mps2.write(_LINK, buffer, n)
 
 
-def open_board(name: str, uid: str, tick_hz: str, *joints: str) -> "tuple[Port, dict[str, object]]":
+def open_board(inputs: str, name: str, uid: str, tick_hz: str, *joints: str) -> "tuple[Port, dict[str, object]]":
     """Return the port, and the configuration from the script's arguments: there is neither a file nor JSON here."""
-    return Port(int(tick_hz)), {"name": name, "uid": uid, "joints": list(joints)}
+    return Port(int(tick_hz), inputs), {"name": name, "uid": uid, "joints": list(joints)}

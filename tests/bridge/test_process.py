@@ -18,7 +18,7 @@ from bedside.cell import Cell, load_cell
 from bedside.link import schema
 from bedside.link.messages import DISABLED, FAULT, OFF
 from bedside.sim.world import World
-from conftest import PSM
+from lockstep import PSM
 
 # Frames under way when a process dies, and the reading of the clock from another thread.
 SLACK_TICKS = 15

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from bedside.cell import Cell
@@ -12,24 +11,13 @@ from bedside.link import causes
 from bedside.link.messages import FAULT, RUN
 from bedside.sim.board import Chip, unix_port
 from bedside.sim.world import World
-from conftest import PSM
 from cortex_m3 import board
-from lockstep import BoardBench
+from lockstep import PSM, BoardBench, alone
 
 pytestmark = pytest.mark.usefixtures("emulator")
 
 NAME = "psm1-wrist"
 SPEEDS = [0.5, -0.4, 0.3]
-
-
-@pytest.fixture
-def wrist_alone(cell: Cell) -> Cell:
-    """The wrist board without the rest of the arm."""
-    return msgspec.structs.replace(
-        cell,
-        board=[slot for slot in cell.board if slot.name == NAME],
-        joint=[joint for joint in cell.joint if joint.board == NAME],
-    )
 
 
 def history(chip: Chip, cell: Cell, folder: Path) -> list[object]:
@@ -48,11 +36,12 @@ def history(chip: Chip, cell: Cell, folder: Path) -> list[object]:
 
 
 def test_a_board_follows_and_stops_as_on_the_unix_port_to_the_last_bit(
-    wrist_alone: Cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cell: Cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BEDSIDE_SIM", str(tmp_path))
-    told = history(board.simulated, wrist_alone, tmp_path)
+    wrist = alone(cell, NAME)
+    told = history(board.simulated, wrist, tmp_path)
     stopped, plants = told[1], told[3]
     assert (stopped.state, causes.name_of(stopped.cause)) == (FAULT, "operator-timeout")  # type: ignore[attr-defined]
     assert all(closed and velocity == 0 for _, velocity, closed in plants)  # type: ignore[attr-defined]
-    assert str(told) == str(history(unix_port, wrist_alone, tmp_path))
+    assert str(told) == str(history(unix_port, wrist, tmp_path))

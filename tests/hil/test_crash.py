@@ -17,8 +17,7 @@ from bedside.link import schema
 from bedside.link.messages import DISABLED, ENABLED, OFF, RESET_CAUSES
 from bedside.sim.board import MAINTENANCE_STRAP, SimBoard
 from bedside.sim.world import World
-from conftest import PSM
-from lockstep import BoardBench
+from lockstep import PSM, BoardBench
 from stops.failures import SABOTAGE_NOW
 from stops.rig import SABOTAGE
 

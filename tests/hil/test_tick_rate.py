@@ -13,8 +13,7 @@ from bedside.link.messages import PAUSED, RUN
 from bedside.places import BOARDS
 from bedside.sim import world as world_module
 from bedside.sim.world import World
-from conftest import PSM
-from lockstep import BoardBench
+from lockstep import PSM, BoardBench
 
 
 @pytest.mark.parametrize("tick_hz", [500, 4000])

@@ -31,6 +31,8 @@ _COMPILER = "arm-none-eabi-gcc"
 # An instruction takes 2^6 ns, so that the 25 MHz clock tells each one from the next; idle time is skipped, so that the
 # real time that a run takes has no part in it.
 _COUNTING = ["-icount", "shift=6,sleep=off"]
+# A unix port whose pipe closes ends by itself; these have to be told to end with their parent.
+_WITH_PARENT = ["setpriv", "--pdeathsig", "KILL"]
 _ERRORS = ["-chardev", "file,id=console,path=/dev/fd/2,append=on"]
 
 
@@ -128,15 +130,13 @@ def simulated(main: Path, config: Path, harness_in: str, harness_out: str) -> li
     The board has no JSON, so the configuration that the unix port reads from a file comes as arguments.
     """
     settings = json.loads(config.read_text(encoding="utf-8"))
-    arguments = [settings["name"], settings["uid"], str(settings["tick_hz"]), *settings["joints"]]
-    # A unix port whose pipe closes ends by itself; QEMU has to be told to end with its parent.
-    with_parent = ["setpriv", "--pdeathsig", "KILL"]
-    link = ["-chardev", "stdio,id=link,signal=off", "-serial", "chardev:link"]
     # QEMU opens a pair of pipes by one name with two endings.
     pipes = config.with_suffix("")
-    for ending, end in ((".in", harness_in), (".out", harness_out)):
-        named = pipes.with_suffix(ending)
-        named.unlink(missing_ok=True)
-        named.symlink_to(end)
+    inputs, bell, outputs = (str(pipes.with_suffix(ending)) for ending in (".inputs", ".in", ".out"))
+    Path(outputs).unlink(missing_ok=True)
+    Path(outputs).symlink_to(harness_out)
+    arguments = [inputs, settings["name"], settings["uid"], str(settings["tick_hz"]), *settings["joints"]]
+    link = ["-chardev", "stdio,id=link,signal=off", "-serial", "chardev:link"]
     harness = ["-chardev", f"pipe,id=harness,path={pipes}", "-serial", "chardev:harness"]
-    return [*with_parent, *command(main, arguments, [FIRMWARE], *link, *harness, *_ERRORS)]
+    qemu = [*_WITH_PARENT, *command(main, arguments, [FIRMWARE], *link, *harness, *_ERRORS)]
+    return [*_WITH_PARENT, sys.executable, str(_PORT.parent / "bell.py"), harness_in, inputs, bell, *qemu]

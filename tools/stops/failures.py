@@ -17,6 +17,8 @@ from stops.rig import Rig
 BOARD = "psm1-wrist"
 # The switch that sabotage.py waits for.
 SABOTAGE_NOW = 8
+# The clock that boards see wraps at 2^30 us.
+WRAP_TICK = 2**30 // 1000
 # The wrist's first joint in the arm, and the one that carries weight.
 JOINT, LOADED = 4, 2
 
@@ -31,6 +33,8 @@ class Failure:
     sabotage: str = ""
     # The arm has a run loop.
     run_loop: bool = False
+    # Where the world's clock begins, in ticks.
+    first_tick: int = 0
     # The arm does not have to stop.
     goes_on: bool = False
     # Nothing can hold the joint at fault: it is left out of what standstill, travel and sag are held to.
@@ -302,6 +306,8 @@ FAILURES = [
     Failure("30 % of all bytes lost", lose_bytes(0.3), restore_line),
     Failure("interrupt bytes on the line", interrupt_bytes, goes_on=True),
     Failure("configured while moving", configure_while_moving, goes_on=True),
+    Failure("clock wraps", lambda rig: None, first_tick=WRAP_TICK - 300, goes_on=True),
+    Failure("clock wraps, console silent", silence_console, first_tick=WRAP_TICK - 200),
     Failure("exception in the tick", sabotage, sabotage="tick", mend=restart_board),
     Failure("exception in the background", sabotage, sabotage="background", mend=restart_board),
     Failure("heap full", sabotage, sabotage="memory", mend=restart_board),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bedside.errors import BedsideError
 from bedside.link.messages import FAULT, STATES
+from bedside.sim.board import Chip, unix_port
 from stops.failures import Failure
 from stops.rig import Rig, rig
 
@@ -42,11 +43,11 @@ class Result:
     wrong: list[str]
 
 
-def inject(failure: Failure, moment: int) -> Result:
+def inject(failure: Failure, moment: int, chip: Chip = unix_port) -> Result:
     """Let ``failure`` happen ``moment`` ticks into the motion, mend it, and use the arm again."""
     with (
         tempfile.TemporaryDirectory(prefix="bedside-") as folder,
-        rig(Path(folder), failure.sabotage, run_loop=failure.run_loop) as arm,
+        rig(Path(folder), failure.sabotage, run_loop=failure.run_loop, first_tick=failure.first_tick, chip=chip) as arm,
     ):
         arm.move(moment)
         failure.inject(arm)

@@ -19,7 +19,7 @@ from bedside.link.board import BoardLink
 from bedside.link.messages import BUILDING, ENABLED, OPENING, RESET_CAUSES, RUN, Event, Feedback, Message
 from bedside.link.port import SerialPort
 from bedside.places import BOARDS
-from bedside.sim.board import SimBoard
+from bedside.sim.board import Chip, SimBoard, unix_port
 from bedside.sim.world import World
 from bedside.surgeon.protocol import ServoJp
 
@@ -223,13 +223,19 @@ class Rig:
 
 
 @contextmanager
-def rig(folder: Path, sabotage: str = "", *, run_loop: bool = False) -> Iterator[Rig]:
-    """Yield an enabled arm, with a run loop if asked, whose wrist board breaks as ``sabotage`` says, if anything."""
+def rig(
+    folder: Path, sabotage: str = "", *, run_loop: bool = False, first_tick: int = 0, chip: Chip = unix_port
+) -> Iterator[Rig]:
+    """Yield an enabled arm, with a run loop if asked, whose wrist board breaks as ``sabotage`` says, if anything.
+
+    The world's clock begins at ``first_tick``.
+    """
     cell = load_cell(CELL)
     cell.arm.hold_ms = HOLD_MS
     cell.arm.run_loop = RunLoop(RELAY_OFF_MS) if run_loop else None
     os.environ.update(BEDSIDE_SIM=str(folder), SABOTAGE=sabotage)
-    with World(cell, CELL, folder, SABOTAGE if sabotage else None) as world:
+    with World(cell, CELL, folder, SABOTAGE if sabotage else None, chip) as world:
+        world.ticks = first_tick
         world.advance(3)
         made = Rig(cell, world)
         made.enable()

@@ -1,7 +1,9 @@
 // mps2: what this board has and others lack. The two UARTs, sleep, and a counter of instructions.
 
+#include "py/mperrno.h"
 #include "py/mphal.h"
 #include "py/runtime.h"
+#include "semihosting.h"
 #include "uart.h"
 
 static int uart_number(mp_obj_t n_in) {
@@ -28,6 +30,20 @@ static mp_obj_t mps2_write(mp_obj_t n, mp_obj_t buffer_in, mp_obj_t size_in) {
     return MP_OBJ_NEW_SMALL_INT(uart_write(uart_number(n), buffer.buf, size < buffer.len ? size : buffer.len));
 }
 static MP_DEFINE_CONST_FUN_OBJ_3(mps2_write_obj, mps2_write);
+
+// read_file(path, buffer): fill the buffer from the beginning of the host's file; return the number of bytes.
+static mp_obj_t mps2_read_file(mp_obj_t path, mp_obj_t buffer_in) {
+    mp_buffer_info_t buffer;
+    mp_get_buffer_raise(buffer_in, &buffer, MP_BUFFER_WRITE);
+    int handle = semihosting_open(mp_obj_str_get_str(path));
+    if (handle < 0) {
+        mp_raise_OSError(MP_ENOENT);
+    }
+    size_t size = semihosting_read(handle, buffer.buf, buffer.len);
+    semihosting_close(handle);
+    return MP_OBJ_NEW_SMALL_INT(size);
+}
+static MP_DEFINE_CONST_FUN_OBJ_2(mps2_read_file_obj, mps2_read_file);
 
 static size_t wanted[UARTS];
 
@@ -81,6 +97,7 @@ static const mp_rom_map_elem_t mps2_table[] = {
     { MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR_mps2) },
     { MP_ROM_QSTR(MP_QSTR_read), MP_ROM_PTR(&mps2_read_obj) },
     { MP_ROM_QSTR(MP_QSTR_write), MP_ROM_PTR(&mps2_write_obj) },
+    { MP_ROM_QSTR(MP_QSTR_read_file), MP_ROM_PTR(&mps2_read_file_obj) },
     { MP_ROM_QSTR(MP_QSTR_wait), MP_ROM_PTR(&mps2_wait_obj) },
     { MP_ROM_QSTR(MP_QSTR_instructions), MP_ROM_PTR(&mps2_instructions_obj) },
     { MP_ROM_QSTR(MP_QSTR_call), MP_ROM_PTR(&mps2_call_obj) },
