@@ -66,6 +66,9 @@ _IDENTITY_JOINT = 17
 _BUILD_MS = 50
 # A joint still creeps up to its setpoint after a ramp; its standstill is monitored from then on.
 _SETTLE_MS = 30
+# The torque goes in a third of this, slow enough that a joint whose brake does not hold has not gone far when it is
+# caught; in the rest one that falls slowly shows.
+_YIELD_MS = 192
 # A solid-state contact and its input take some milliseconds; a relay of a loop outlasts such a gap.
 _LOOP_HALF_MS = 8
 # The bridge enables the boards of an arm one after another, and a busy computer takes its time.
@@ -176,6 +179,7 @@ class Board:
         self.board[L.TICK_HZ] = port.tick_hz
         self.board[L.PERIOD_US] = 1_000_000 // port.tick_hz
         self.board[L.SETTLE] = port.tick_hz * _SETTLE_MS // 1000
+        self.board[L.YIELD] = port.tick_hz * _YIELD_MS // 1000
         self.board[L.LOOP_HALF] = port.tick_hz * _LOOP_HALF_MS // 1000
         self.reset_cause = port.inputs[RESET_CAUSE]
         self._line = bytearray(_CHUNK + _CHUNK_SIZE + _LINE_SPARE)

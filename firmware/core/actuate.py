@@ -29,13 +29,14 @@ _FLAGS = const(12)
 _TRIPPED = const(15)
 _DRIVE_SIGN = const(43)
 _FAULT = const(3)
+_CODE_BRAKE_FAILED = const(21)
 _TORQUE_PHASES = const(0x7E)
 _BRAKE_OPEN_PHASES = const(0xBC)
 _FLAG_BRAKE_CLOSED = const(1)
 _FLAG_DRIVE_ON = const(2)
 # What the joint tick says; it leaves those of an unconfigured joint as they were.
 _CONTROL_FLAGS = const(0xFFFC)
-_RECORD_BYTES = const(256)
+_RECORD_BYTES = const(320)
 _OUT_DRIVES = const(8)
 _OUT_BRAKES_OPEN = const(9)
 _OUT_RUN_CONTACT = const(10)
@@ -65,7 +66,7 @@ def actuate(j: ptr32, outputs: ptr32, line: ptr32):
     torque = (_TORQUE_PHASES >> phase) & 1
     brake_open = (_BRAKE_OPEN_PHASES >> phase) & 1
     run_contact = torque
-    if state == _FAULT or b[_LOOP_OPEN]:
+    if (state == _FAULT and b[_CAUSE] != _CODE_BRAKE_FAILED) or b[_LOOP_OPEN]:
         run_contact = 0
     # What an untripped joint's hardware does, as flags.
     closed = _FLAG_BRAKE_CLOSED

@@ -35,7 +35,7 @@ _REFUSED_POSITION_LIMIT = const(40)
 _REFUSED_VELOCITY_LIMIT = const(41)
 _REFUSED_STEP = const(42)
 _REFUSED_ENGAGE = const(46)
-_RECORD_BYTES = const(256)
+_RECORD_BYTES = const(320)
 # A command message: its type and two sequences, then position and velocity of each joint.
 _SEQUENCE = const(2)
 _HEAD = const(3)

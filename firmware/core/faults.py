@@ -7,6 +7,8 @@ Reactions in the terms of IEC 61800-5-2, as vocabulary:
 - TRIP: STO and SBC in the same tick on the faulted joint, which cannot be trusted to ramp; the others do SS2.
 - BRAKE: SBC at once on all joints, held by their motors until the brakes are closed, then STO.
 - OFF: STO and SBC at once on all joints.
+- HOLD: the brake does not hold, so the motors go on behind closed brakes, until a person says that the arm is
+  supported.
 
 All but PAUSE enter FAULT at once, which latches. The first cause since the last clear is kept.
 """
@@ -18,6 +20,7 @@ RAMP = 2
 TRIP = 3
 BRAKE = 4
 OFF = 5
+HOLD = 6
 
 OPERATOR_TIMEOUT = 1
 FOLLOWING_ERROR = 2
@@ -39,6 +42,7 @@ E_STOP = 17
 NOT_BUILT = 18
 RUN_LOOP = 19
 RUN_LOOP_STUCK = 20
+BRAKE_FAILED = 21
 
 TABLE = (
     (OPERATOR_TIMEOUT, PAUSE),
@@ -62,6 +66,7 @@ TABLE = (
     (NOT_BUILT, OFF),
     (RUN_LOOP, RAMP),
     (RUN_LOOP_STUCK, RAMP),
+    (BRAKE_FAILED, HOLD),
 )
 
 # The reaction by code, as the tick reads it.

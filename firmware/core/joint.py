@@ -76,6 +76,9 @@ _FOLLOW = const(3)
 _SLOW = const(4)
 _WATCH = const(5)
 _SETTLED = const(6)
+_YIELDING = const(7)
+_TIMER = const(17)
+_YIELD = const(64)
 _JOINT_MOVING = const(1)
 _JOINT_NOT_BUILT = const(2)
 _JOINT_FAULT = const(4)
@@ -86,7 +89,7 @@ _FLAG_POSITION_LIMITED = const(32)
 _FLAG_SLOWING = const(64)
 _FLAG_CURRENT_LIMITED = const(128)
 _FLAG_SLEW_LIMITED = const(256)
-_RECORD_BYTES = const(256)
+_RECORD_BYTES = const(320)
 _INPUT_SWITCHES = const(2)
 _INPUT_DRIVE_FAULTS_SHIFT = const(8)
 _INPUT_COUNT = const(4)
@@ -102,6 +105,7 @@ _OVERCURRENT = const(10 << 8)
 _DRIVE = const(11 << 8)
 _MOVED_WHILE_OFF = const(12 << 8)
 _CURRENT_WHILE_OFF = const(13 << 8)
+_BRAKE_FAILED = const(21 << 8)
 
 _PLACE_MAX = const(1073741823)
 # 2^15 urad a tick is 32 rad/s at 1 kHz, and leaves room for eight fraction bits.
@@ -124,6 +128,8 @@ _OVER_TICKS = const(3)
 _QUIET_SHIFT = const(2)
 # Speeding up against a strong drive for this long is neither braking nor noise.
 _RUNAWAY_TICKS = const(8)
+# A brake that lets its joint move by this part of what it may move while off does not hold.
+_SLIP_SHIFT = const(4)
 
 
 @micropython.viper
@@ -138,6 +144,8 @@ def tick_joints(j: ptr32, inputs: ptr32) -> int:
     s = int(1) << 31
     results = 0
     board_mode = j[_MODE]
+    share = j[_TIMER]
+    whole = j[_YIELD]
     drive_faults = inputs[_INPUT_SWITCHES] >> _INPUT_DRIVE_FAULTS_SHIFT
     left = j[_JOINTS]
     while left:
@@ -418,6 +426,25 @@ def tick_joints(j: ptr32, inputs: ptr32) -> int:
 
         # A motor that has stored all the heat it may gets no more than it can bear for ever, until half of it is gone.
         top = j[_OUTPUT_MAX]
+        if mode == _YIELDING:
+            # What held the joint goes, and the brake must hold it; measured from where the joint stood behind it.
+            slip = j[_SLIP_MAX]
+            if share == whole or slip == 0:
+                j[_REFERENCE] = position
+            elif drift > slip >> _SLIP_SHIFT and result < 256:
+                result = result | _BRAKE_FAILED
+                j[_FAULT_VALUE] = drift
+            held = (j[_HOLD_OUTPUT] ^ s) - s
+            if held < 0:
+                held = 0 - held
+            # Nothing is left of it after a third of the time; the rest is for what falls slowly.
+            third = whole // 3
+            part = share - 2 * third
+            if part < 0:
+                part = 0
+            held = held * part // third
+            if held < top:
+                top = held
         hottest = j[_HEAT_MAX]
         if heat > hottest or (heat > hottest >> 1 and j[_FLAGS] & _FLAG_CURRENT_LIMITED):
             flags = flags | _FLAG_CURRENT_LIMITED

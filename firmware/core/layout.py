@@ -75,7 +75,7 @@ BRAKE_CLOSE = 60  # ticks
 VELOCITY_MAX = 61  # urad/s, as configured
 CONFIGURED = 62  # 0 never, 1, or POSITION_LOST
 FAULT_CODE = 63  # the fault that the latest tick found, 0 none
-JOINT_SIZE = 64
+JOINT_SIZE = 80
 
 # ---- board record
 STATE = 0
@@ -142,7 +142,9 @@ BOX_FIRST = 60  # where the oldest line is
 BOX_CAUSE = 61  # the fault that the box is kept for, 0 none
 BOX_TICK = 62  # when it came
 EVENT_TICK = 63  # when the fault came that EVENT tells of
-BOARD_SIZE = 64
+YIELD = 64  # ticks in which the torque goes once the brakes have closed behind a hold
+YIELDS = 65  # the brakes that close have a hold before them
+BOARD_SIZE = 80
 
 # ---- states (CRTK operating_state)
 DISABLED = 0
@@ -176,6 +178,7 @@ FOLLOW = 3  # the setpoint follows its plan
 SLOW = 4  # the setpoint slows down to standstill
 WATCH = 5  # as SLOW, at standstill, and must not move
 SETTLED = 6  # as WATCH, and the output is learnt that holds the joint
+YIELDING = 7  # as WATCH, and the torque goes bit by bit: the brake must hold what it leaves
 
 # ---- a value of CONFIGURED: the encoder has jumped since
 POSITION_LOST = 2

@@ -34,7 +34,7 @@ _DISTANCE_MAX = const(1048576)
 _Q8_MAX = const(268435456)
 # The longest plan: at the largest Q8 speed (2^21) it keeps speed times ticks below 2^29.
 _HORIZON_MAX = const(256)
-_RECORD_BYTES = const(256)
+_RECORD_BYTES = const(320)
 
 
 @micropython.viper

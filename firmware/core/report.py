@@ -22,7 +22,7 @@ _OUTPUT = const(11)
 _FLAGS = const(12)
 
 _FEEDBACK = const(17)
-_RECORD_BYTES = const(256)
+_RECORD_BYTES = const(320)
 _HEAD = const(10)
 
 

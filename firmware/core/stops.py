@@ -42,6 +42,8 @@ _BOX_FIRST = const(60)
 _BOX_CAUSE = const(61)
 _BOX_TICK = const(62)
 _EVENT_TICK = const(63)
+_YIELD = const(64)
+_YIELDS = const(65)
 _DISABLED = const(0)
 _ENABLED = const(1)
 _PAUSED = const(2)
@@ -66,18 +68,21 @@ _FOLLOW = const(3)
 _SLOW = const(4)
 _WATCH = const(5)
 _SETTLED = const(6)
+_YIELDING = const(7)
 _JOINTS = const(36)
 _MODE = const(37)
 _HOLD_OUTPUT = const(21)
 _BIAS = const(44)
 _REFUSED_RELEASED = const(48)
 _CODE_HOLD_TIMEOUT = const(4)
-_RECORD_BYTES = const(256)
+_CODE_BRAKE_FAILED = const(21)
+_RECORD_BYTES = const(320)
 _REACT_PAUSE = const(1)
 _REACT_RAMP = const(2)
 _REACT_TRIP = const(3)
 _REACT_BRAKE = const(4)
 _REACT_OFF = const(5)
+_REACT_HOLD = const(6)
 
 
 @micropython.viper
@@ -94,6 +99,7 @@ def step(b: ptr32):
             b[_NEW_COMMAND] = 0
             b[_THEN_BRAKE] = 0
             b[_NOT_BUILT] = 1
+            b[_YIELDS] = 0
             b[_LOOP_TICK] = 0
             b[_LOOP_OPEN] = 0
             b[_LOOP_WAITS] = b[_LOOP_BOARDS]
@@ -115,6 +121,9 @@ def step(b: ptr32):
             b[_CAUSE] = 0
         b[_THEN_BRAKE] = 1
         slow_down = 1
+        if request == _REQUEST_CLEAR and phase == _CLOSING and b[_CAUSE] == _CODE_BRAKE_FAILED:
+            # A person who was told that the brake does not hold, and has seen to it that nothing falls.
+            b[_TIMER] = 0
     elif request == _REQUEST_PAUSE and phase == _RUN:
         b[_STATE] = _PAUSED
         b[_STOP_STATE] = _FAULT
@@ -152,8 +161,12 @@ def step(b: ptr32):
     elif phase == _HOLDING and b[_SETTLING] > 0:
         b[_SETTLING] = b[_SETTLING] - 1
     elif phase == _HOLDING and (b[_THEN_BRAKE] or (timer == 0 and b[_STATE] == _FAULT)):
-        timer = b[_CLOSE_TIME]
+        timer = b[_CLOSE_TIME] + b[_YIELD]
+        b[_YIELDS] = 1
         phase = int(_CLOSING)
+    elif timer > 0 and phase == _CLOSING and b[_CAUSE] == _CODE_BRAKE_FAILED:
+        # The motors hold what the brake does not, until a person takes the load.
+        pass
     elif timer > 0:
         timer -= 1
     elif phase == _OPENING:
@@ -161,6 +174,7 @@ def step(b: ptr32):
         phase = int(_RUN)
     elif phase == _CLOSING:
         b[_STATE] = b[_STOP_STATE]
+        b[_YIELDS] = 0
         phase = int(_OFF)
     b[_TIMER] = timer
     b[_PHASE] = phase
@@ -182,6 +196,8 @@ def step(b: ptr32):
         mode = int(_BUILD)
     elif phase == _OPENING or phase == _CLOSING:
         mode = int(_WATCH)
+        if b[_YIELDS] and timer <= b[_YIELD]:
+            mode = int(_YIELDING)
     elif phase == _HOLDING and b[_SETTLING] == 0:
         mode = int(_SETTLED)
     b[_MODE] = mode
@@ -192,11 +208,14 @@ def react(b: ptr32, reactions: ptr32, code: int, channel: int, value: int) -> in
     """Do at once what ``core/faults.py`` says of fault ``code``; return 1 if the joint's own torque must go.
 
     ``b`` points at the records, the board's first. The first cause is kept; but what only paused the arm
-    gives way to what goes wrong in the pause, if that is more than its end.
+    gives way to what goes wrong in the pause, if that is more than its end; and any to a brake that does not hold.
     """
     reaction = reactions[code]
     cause = b[_CAUSE]
-    if cause == 0 or (b[_STATE] == _PAUSED and reaction != _REACT_PAUSE and code != _CODE_HOLD_TIMEOUT):
+    worse = 0
+    if b[_STATE] == _PAUSED and reaction != _REACT_PAUSE and code != _CODE_HOLD_TIMEOUT:
+        worse = 1
+    if cause == 0 or worse or (reaction == _REACT_HOLD and cause != code):
         b[_CAUSE] = code
         b[_EVENT] = code
         b[_EVENT_CHANNEL] = channel
@@ -220,6 +239,9 @@ def react(b: ptr32, reactions: ptr32, code: int, channel: int, value: int) -> in
         b[_STATE] = _PAUSED
     if reaction == _REACT_RAMP:
         b[_THEN_BRAKE] = 1
+    if reaction == _REACT_HOLD:
+        b[_TIMER] = b[_YIELD]
+        b[_YIELDS] = 0
     if reaction == _REACT_BRAKE or reaction == _REACT_OFF:
         # What drives give now, or gave last, is no measure of what holds the joints.
         j = b

@@ -16,8 +16,9 @@ Positive = Annotated[float, Meta(gt=0, le=10_000)]
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,24}$")]
 Share = Annotated[float, Meta(gt=0, le=1)]
 Gain = Annotated[float, Meta(ge=0, le=100_000)]
-# What a board waits between a ramp and its brakes, and some ticks to notice that the loop has died.
-_SETTLE_MS = 40
+# What a board waits between a ramp and its brakes, takes to hand the load over to them, and some ticks to notice that
+# the loop has died.
+_SETTLE_MS = 240
 
 
 class Limits(Struct, forbid_unknown_fields=True):

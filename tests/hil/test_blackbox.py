@@ -89,7 +89,7 @@ def test_fault_ramp_standstill_brakes_and_torque_off_are_marked(moving: BoardBen
     marks = read(moving).marks()
     assert list(marks) == ["fault", "ramp", "standstill", "brakes close", "torque off"]
     assert list(marks.values()) == sorted(marks.values())
-    assert marks["torque off"] - marks["brakes close"] == pytest.approx(41, abs=1)
+    assert marks["torque off"] - marks["brakes close"] == pytest.approx(233, abs=1)
 
 
 def test_it_is_kept_until_it_has_been_read_and_then_goes_on(moving: BoardBench, board: SimBoard) -> None:

@@ -175,7 +175,7 @@ def test_the_relay_takes_the_drives_supply_once_the_brakes_have_closed(arm: Rig,
     arm.move(30)
     loop.cut = True
     closed_before = None
-    for _ in range(400):
+    for _ in range(600):
         arm.tick()
         if closed_before is None and not arm.boards[BOARDS[0]].drives_fed:
             closed_before = all(plant.brake_closed for plant in arm.plants)

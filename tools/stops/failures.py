@@ -37,8 +37,6 @@ class Failure:
     first_tick: int = 0
     # The arm does not have to stop.
     goes_on: bool = False
-    # Nothing can hold the joint at fault: it is left out of what standstill, travel and sag are held to.
-    falls: bool = False
 
 
 # ---- the bridge and its links ------------------------------------------------------------------
@@ -328,7 +326,7 @@ FAILURES = [
     Failure("encoder reversed", reverse, straighten),
     Failure("joint jammed", jam, free),
     Failure("brake slips, console silent", brake_grips(0.4, silence_console), mend_brake),
-    Failure("brake does not close, console silent", brake_grips(0.0, silence_console), mend_brake, falls=True),
+    Failure("brake does not close, console silent", brake_grips(0.0, silence_console), mend_brake),
     Failure("run loop cut", cut_loop, mend_loop, run_loop=True),
     Failure("run loop: bridge killed", kill_bridge, start_bridge, run_loop=True),
     Failure("run loop: one board's cable pulled", cut_cable, restore_line, run_loop=True),

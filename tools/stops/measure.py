@@ -16,12 +16,15 @@ from stops.rig import Rig, rig
 MOMENTS = (31, 44, 57)
 # How long a failure that need not stop the arm is watched; the motion ends at a joint's limit.
 GOING_ON = 200
-# A joint that is slower than this part of its highest speed stands.
+# A joint that is slower than this part of its highest speed for so long stands; what it does later is sag.
 STILL = 0.002
+STILL_MS = 50
 # What a stop is held to: standstill v/a and this after its board began to stop, travel of so many times
 # v * t + v^2 / 2a, and at most so much more until the end.
 STANDSTILL_MS = 20
 TRAVEL = 1.1
+# One takes the torque from a brake that does not hold, one clears the fault.
+DISABLES_MAX = 2
 SAG = {"rad": 2e-3, "m": 1e-4}
 
 
@@ -58,7 +61,7 @@ def inject(failure: Failure, moment: int, chip: Chip = unix_port) -> Result:
             wrong = [] if states == "ENABLED" else [f"the arm stopped: {arm.record.notices}"]
             return Result("–", 0, 0, 0, 0.0, 0.0, states, "nothing", wrong)
         arm.finish()
-        result = _measured(arm, falls=failure.falls)
+        result = _measured(arm)
         arm.commanding = False
         failure.mend(arm)
         arm.tick(60)
@@ -71,7 +74,7 @@ def _states(arm: Rig) -> str:
     return ", ".join(sorted({STATES[state] for state in arm.states()}))
 
 
-def _measured(arm: Rig, falls: bool) -> Result:
+def _measured(arm: Rig) -> Result:
     record = arm.record
     noticed_tick, _, noticed_by = min(record.notices, default=(arm.begun, "", "–"))
     result = Result(noticed_by, noticed_tick - arm.begun, 0, 0, 0.0, 0.0, "", "", [])
@@ -85,15 +88,11 @@ def _measured(arm: Rig, falls: bool) -> Result:
             places = [tick[index] for tick in record.places]
             speeds = [abs(tick[index]) for tick in record.speeds]
             v, a = speeds[0], joint.limits.stop_deceleration
-            stands_ms = 1 + max(
-                (k for k, speed in enumerate(speeds) if speed > STILL * joint.limits.velocity), default=0
-            )
+            stands_ms = _standstill_ms(speeds, STILL * joint.limits.velocity)
             most_ms = ramp_ms + 1000 * v / a + STANDSTILL_MS
             travel = max(abs(place - places[0]) for place in places)
             most = TRAVEL * (v * ramp_ms / 1000 + v * v / (2 * a))
             sag = max((abs(place - places[stands_ms]) for place in places[stands_ms:]), default=0.0)
-            if falls and stands_ms > most_ms:
-                continue
             result.standstill_ms = max(result.standstill_ms, stands_ms)
             result.travel = max(result.travel, travel / most)
             result.sag = max(result.sag, sag / SAG[joint.unit])
@@ -106,17 +105,30 @@ def _measured(arm: Rig, falls: bool) -> Result:
     return result
 
 
+def _standstill_ms(speeds: list[float], still: float) -> int:
+    """Return from when on no speed of STILL_MS in a row, or until the end, is above ``still``."""
+    quiet = 0
+    for at, speed in enumerate(speeds):
+        quiet = quiet + 1 if speed <= still else 0
+        if quiet == STILL_MS:
+            return at + 1 - STILL_MS
+    return len(speeds) - quiet
+
+
 def _use_again(arm: Rig, result: Result) -> None:
     """Find out what it takes to move again, and that nothing moves before."""
     before = [plant.position for plant in arm.plants]
-    steps = []
-    try:
-        arm.enable()
-    except (BedsideError, AssertionError):
+    steps: list[str] = []
+    while True:
+        try:
+            arm.enable()
+            break
+        except (BedsideError, AssertionError):
+            if len(steps) == DISABLES_MAX:
+                raise
         steps.append("disable")
         arm.arm.disable()
         arm.tick(60)
-        arm.enable()
     result.again = ", ".join([*steps, "enable", "engage"])
     for joint, was, plant in zip(arm.cell.joint, before, arm.plants, strict=True):
         if abs(plant.position - was) > SAG[joint.unit]:

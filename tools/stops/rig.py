@@ -29,7 +29,7 @@ COMMAND_TICKS = 5
 CYCLE_TICKS = 4
 HOLD_MS = 200
 # Longer than the slowest joint's stop.
-RELAY_OFF_MS = 300
+RELAY_OFF_MS = 450
 # Of each joint's highest speed, reached in so many commands.
 SHARE = 0.6
 RUN_UP = 20

@@ -25,9 +25,8 @@ def row(failure: Failure, results: list[Result]) -> str:
     travel, sag = (max(getattr(result, name) for result in results) for name in ("travel", "sag"))
     names = " or ".join(dict.fromkeys(result.noticed_by for result in results))
     ends = " or ".join(dict.fromkeys(result.ends_in for result in results))
-    falls = " (the joint whose brake fails falls)" if failure.falls else ""
     return (
-        f"| {failure.name} | {names} | {latest} ms | {ramp} ms | {stands} ms | {travel:.0%} | {sag:.0%}{falls} "
+        f"| {failure.name} | {names} | {latest} ms | {ramp} ms | {stands} ms | {travel:.0%} | {sag:.0%} "
         f"| {ends} | {results[0].again} |\n"
     )
 

@@ -94,6 +94,11 @@ CAUSES: dict[int, tuple[str, str, str]] = {
         "the run loop stays alive although this board's contact is open",
         "look for a contact that is welded, or a wire around it",
     ),
+    21: (
+        "brake-failed",
+        "the joint moved {value} urad (um) when its torque went: its brake does not hold, so its motor does",
+        "support the joint, then disable, which takes the torque away; repair the brake before the arm is used again",
+    ),
     32: (
         "bad-frame",
         "a frame was damaged (kind {value}: -1 COBS, -2 CRC, -3 length, -4 CBOR)",
