@@ -104,6 +104,16 @@ def test_a_gain_that_the_board_cannot_hold_is_refused_by_name() -> None:
         joint_message(cell.joint[0], 500)
 
 
+def test_a_standstill_that_the_encoder_cannot_see_is_refused() -> None:
+    joint = next(joint for joint in load_cell(BOARDS / "cells" / "psm.toml").joint if joint.name == "outer_roll")
+    joint_message(joint, 1000)
+    joint.limits.standstill = 0.005
+    with pytest.raises(
+        CellError, match=r"outer_roll\]\.limits\.standstill = 0\.005.* 1\.5 encoder counts; give 0\.0067"
+    ):
+        joint_message(joint, 1000)
+
+
 def test_names_that_do_not_fit_a_boards_frame_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "cell.toml"
     text = PSM.replace("psm1-wrist", "psm1-wrist".ljust(24, "_"))

@@ -18,6 +18,9 @@ _Q15 = 32768
 _STEPS_MAX = 16383
 # A joint this much faster than its limit is out of control.
 _OVERSPEED = 4 / 3
+# What a board lets a braked joint move when the torque goes, of limits.standstill; a count may flicker.
+_BRAKE_TEST = 1 / 16
+_BRAKE_TEST_COUNTS = 2
 # A board refuses a joint whose stop takes longer.
 _STOP_MAX_S = 2
 MICRO = 1e6
@@ -111,6 +114,13 @@ def joint_message(joint: Joint, tick_hz: int) -> list[int]:
             f"{name}.encoder.counts_per_unit = {joint.encoder.counts_per_unit:g}: one count looks like "
             f"{ripple:.3g} {joint.unit}/s, more than what parts limits.velocity from overspeed; use a finer encoder, a "
             "larger gains.filter_shift or a higher limit"
+        )
+    counts = limits.standstill * _BRAKE_TEST * abs(joint.encoder.counts_per_unit)
+    if joint.brake and counts < _BRAKE_TEST_COUNTS:
+        raise CellError(
+            f"{name}.limits.standstill = {limits.standstill:g}: when the torque goes a joint that moves by "
+            f"{_BRAKE_TEST:g} of it tells that its brake fails, but that is {counts:.2g} encoder counts; give "
+            f"{_BRAKE_TEST_COUNTS / _BRAKE_TEST / abs(joint.encoder.counts_per_unit):.2g} or more, or a finer encoder"
         )
     current_scale = mantissa_and_shift(
         256 / (1000 * drive.continuous_a), _GAIN_MAX, _GAIN_SHIFT_MAX, f"{name}.drive.continuous_a"
