@@ -83,6 +83,8 @@ _REACT_TRIP = const(3)
 _REACT_BRAKE = const(4)
 _REACT_OFF = const(5)
 _REACT_HOLD = const(6)
+# About a second: the longest that a word from the console is on its way, and the shortest in which a person answers.
+_ALARM_YIELDS = const(5)
 
 
 @micropython.viper
@@ -121,7 +123,7 @@ def step(b: ptr32):
             b[_CAUSE] = 0
         b[_THEN_BRAKE] = 1
         slow_down = 1
-        if request == _REQUEST_CLEAR and phase == _CLOSING and b[_CAUSE] == _CODE_BRAKE_FAILED:
+        if request == _REQUEST_CLEAR and phase == _CLOSING and b[_CAUSE] == _CODE_BRAKE_FAILED and b[_TIMER] == 1:
             # A person who was told that the brake does not hold, and has seen to it that nothing falls.
             b[_TIMER] = 0
     elif request == _REQUEST_PAUSE and phase == _RUN:
@@ -165,8 +167,10 @@ def step(b: ptr32):
         b[_YIELDS] = 1
         phase = int(_CLOSING)
     elif timer > 0 and phase == _CLOSING and b[_CAUSE] == _CODE_BRAKE_FAILED:
-        # The motors hold what the brake does not, until a person takes the load.
-        pass
+        # The motors hold what the brake does not, until a person takes the load; what was said before the alarm
+        # could be heard is not that person's word.
+        if timer > 1:
+            timer -= 1
     elif timer > 0:
         timer -= 1
     elif phase == _OPENING:
@@ -240,7 +244,7 @@ def react(b: ptr32, reactions: ptr32, code: int, channel: int, value: int) -> in
     if reaction == _REACT_RAMP:
         b[_THEN_BRAKE] = 1
     if reaction == _REACT_HOLD:
-        b[_TIMER] = b[_YIELD]
+        b[_TIMER] = _ALARM_YIELDS * b[_YIELD]
         b[_YIELDS] = 0
     if reaction == _REACT_BRAKE or reaction == _REACT_OFF:
         # What drives give now, or gave last, is no measure of what holds the joints.

@@ -212,7 +212,7 @@ def test_the_first_command_must_be_near_the_arm(operator: Operator) -> None:
 def test_a_stop_keeps_the_fault_and_only_disable_clears_it(operator: Operator, world: World) -> None:
     operator.enable()
     operator.move(10)
-    operator.serve(500)
+    operator.serve(800)
     assert operator.arm.state == FAULT
     operator.arm.stop()
     operator.serve(5)
@@ -268,7 +268,7 @@ def test_a_silent_console_pauses_the_arm_and_after_the_hold_time_brakes_it(opera
     operator.move(40)
     operator.serve(150)
     assert operator.arm.state == PAUSED
-    operator.serve(400)
+    operator.serve(600)
     assert operator.arm.state == FAULT
     assert operator.arm.is_off
     assert all(plant.brake_closed for plant in world.plants.values())
@@ -301,7 +301,7 @@ def test_an_enable_that_a_board_drops_leaves_no_board_on(operator: Operator, wor
     assert "it was not enabled" in "".join(told)
     with pytest.raises(SurgeonError):
         operator.command(operator.arm.feedback(0).setpoint, [0.0] * 7)
-    operator.serve(200)
+    operator.serve(400)
     assert operator.arm.is_off
 
 

@@ -79,7 +79,11 @@ def test_only_a_person_ends_it_and_once_more_clears_it(
     name, joint, place, _ = LOADED[1]
     bench = holding(world, cell, name, joint, place)
     fail(bench, joint, monkeypatch)
-    bench.tick(400)
+    while "brake-failed" not in told(bench):
+        bench.tick()
+    bench.state_command(schema.DISABLE)
+    assert bench.tick(900).phase == CLOSING, "what comes within a second was not said knowing it"
+    bench.tick(100)
     bench.state_command(schema.STOP)
     bench.operator_seq += 1
     bench.state_command(schema.ENABLE)

@@ -104,6 +104,7 @@ def test_the_safety_page_has_the_firmwares_table_of_faults() -> None:
         faults.TRIP: "TRIP",
         faults.BRAKE: "BRAKE",
         faults.OFF: "OFF",
+        faults.HOLD: "HOLD",
     }
     page = (FIRMWARE.parent / "docs" / "safety.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| ([a-z-]+) \| (\d+) \| [^|]+ \| ([A-Z]+) \|$", page, re.MULTILINE)

@@ -15,6 +15,8 @@ DISABLED, ENABLED, PAUSED, FAULT = range(4)
 OFF, BUILDING, OPENING, RUN, RAMP, HOLDING, CLOSING, RELEASED = range(8)
 RESET_CAUSES = ("power on", "watchdog", "program ended", "unknown")
 
+# The fault at which a board goes on holding, until a person says that the load is supported.
+BRAKE_FAILED = 21
 # Codes of events below are faults, which latch; from here on they are refusals, which change nothing.
 FIRST_REFUSAL = 32
 

@@ -14,7 +14,7 @@ from typing import IO, Any
 from bedside.cell import Cell
 from bedside.clock import PeriodicTimer
 from bedside.errors import SurgeonError
-from bedside.link.messages import DISABLED, ENABLED, FAULT, OFF, PAUSED, RUN, STATES
+from bedside.link.messages import BRAKE_FAILED, DISABLED, ENABLED, FAULT, OFF, PAUSED, RUN, STATES
 from bedside.surgeon import protocol
 from bedside.surgeon.console import Console
 from bedside.surgeon.motion import Approach, Eased, Motion
@@ -106,8 +106,22 @@ class Drive:
         self._until_off(lambda boards: any(board[1] == FAULT or board[3] for board in boards))
 
     def disable(self) -> None:
-        """Stop the arm, clear a fault if there is one, and wait until it is off. Raises SurgeonError if it stays on."""
-        self._until_off(lambda _: False)
+        """Stop the arm, clear a fault if there is one, and wait until it is off.
+
+        Raises SurgeonError if it stays on; also when a brake turns out not to hold meanwhile, because only a person who
+        knows that may take the torque away.
+        """
+        known = self._brake_fails()
+        self._until_off(lambda _: not known and self._brake_fails())
+        if self._brake_fails():
+            raise SurgeonError(
+                "a brake does not hold, so its motor goes on: support the joint, then run 'bedside drive --clear' "
+                "again, which takes the torque away"
+            )
+
+    def _brake_fails(self) -> bool:
+        latest = self._console.latest
+        return latest is not None and any(board[3] == BRAKE_FAILED and board[2] != OFF for board in latest.boards)
 
     def _until_off(self, give_up: Callable[[list[list[int]]], bool]) -> None:
         begun = time.monotonic()
