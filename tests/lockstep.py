@@ -61,10 +61,10 @@ class BoardBench:
     def exchange(self, seq: int) -> Feedback:
         deadline = time.monotonic() + ANSWER_S
         while time.monotonic() < deadline:
-            for answer in self.link.wait(deadline):
-                if isinstance(answer, Event):
-                    self.events.append(answer)
-                elif isinstance(answer, Feedback) and answer.link_seq == seq:
+            came = self.link.wait(deadline)
+            self.events += [message for message in came if isinstance(message, Event)]
+            for answer in came:
+                if isinstance(answer, Feedback) and answer.link_seq == seq:
                     return answer
         raise AssertionError("the board does not answer")
 
