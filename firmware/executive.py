@@ -9,8 +9,9 @@ from blackbox import BlackBox, note
 from core import layout as L
 from core.actuate import actuate
 from core.command import take
-from core.configure import configure
-from core.faults import REACTIONS
+from core.configure import configure, configure_homing, forget, limit
+from core.faults import FOLLOWING_ERROR, POSITION_LOST, REACTIONS
+from core.homing import home, shift
 from core.joint import tick_joints
 from core.loop import exercise
 from core.profile import plan
@@ -35,9 +36,12 @@ _MESSAGE_COMMAND = const(4)
 _COMMAND_HEAD = const(3)
 _JOINTS = const(36)
 _MESSAGE_KEEP_ALIVE = const(5)
+_MESSAGE_HOME = const(10)
 _LINK_AGE = const(5)
 _LINK_SEQ = const(7)
 _NEW_COMMAND = const(8)
+_REQUEST = const(26)
+_REQUEST_SHIFT = const(6)
 _EVENT = const(27)
 _MOVING = const(30)
 _NOT_BUILT = const(31)
@@ -100,6 +104,9 @@ def tick(records, inputs, outputs, box, begin, commit):  # type: ignore[no-untyp
     if fault:
         react(records, REACTIONS, fault, -1, b[_WATCH_VALUE])
         note(records, outputs)
+    if b[_REQUEST] == _REQUEST_SHIFT:
+        b[_REQUEST] = 0
+        shift(records)
     step(records)
     if b[_NEW_COMMAND] and b[_MODE] == _FOLLOW:
         b[_NEW_COMMAND] = 0
@@ -121,6 +128,11 @@ def _react_to_joints(records: "array[int]") -> None:
         fault = records[at + L.FAULT_CODE]
         if fault and react(records, REACTIONS, fault, channel, records[at + L.FAULT_VALUE]):
             records[at + L.TRIPPED] = 1
+        # What is too far from its setpoint without having counted may be an encoder that stands still, too.
+        if fault in POSITION_LOST or (fault == FOLLOWING_ERROR and records[at + L.STUCK]):
+            records[at + L.CONFIGURED] = L.POSITION_LOST
+            records[at + L.NOT_HOMED] = L.FLAG_NOT_HOMED
+            records[at + L.SENSOR_SCALE] = 0
 
 
 @micropython.viper
@@ -152,6 +164,10 @@ def _obey(board, records, message, count: int) -> int:  # type: ignore[no-untype
         why = int(take(records, message, count))
         if why:
             board._refuse_command(why)
+    elif kind == _MESSAGE_HOME:
+        why = int(home(records, board.homes, board.port.inputs, message))
+        if why:
+            board._refuse_command(why)
     elif kind != _MESSAGE_KEEP_ALIVE:
         board._manage(kind)
     return 1
@@ -175,6 +191,9 @@ class Board:
         self.board = records[: L.BOARD_SIZE]
         ends = [L.BOARD_SIZE + L.JOINT_SIZE * k for k in range(self.n + 1)]
         self.joints = [records[ends[k] : ends[k + 1]] for k in range(self.n)]
+        self.homes = array("i", [0] * (L.HOME_SIZE * self.n))
+        for joint in self.joints:
+            joint[L.NOT_HOMED] = joint[L.FLAGS] = L.FLAG_NOT_HOMED
         self.board[L.JOINTS] = self.n
         self.board[L.TICK_HZ] = port.tick_hz
         self.board[L.PERIOD_US] = 1_000_000 // port.tick_hz
@@ -305,8 +324,8 @@ class Board:
             self._state_command()
         elif not self._is_idle():
             self._refuse(M.REFUSED_NOT_DISABLED, -1, self.board[L.PHASE])
-        elif kind == M.CONFIGURE_JOINT:
-            self._configure_joint()
+        elif kind == M.CONFIGURE_JOINT or kind == M.CONFIGURE_HOMING:
+            self._configure_joint(configure if kind == M.CONFIGURE_JOINT else configure_homing)
         elif kind == M.CONFIGURE_BOARD:
             self._configure_board()
         elif kind == M.MAINTENANCE:
@@ -337,6 +356,11 @@ class Board:
         elif board[L.REQUEST] == L.REQUEST_STOP or board[L.REQUEST] == L.REQUEST_CLEAR:
             # A stop that waits for the tick is not put aside by what came after it.
             self._refuse(M.REFUSED_NOT_DISABLED, -1, phase)
+        elif wanted == M.UNHOME:
+            if self._is_idle():
+                self._unhome()
+            else:
+                self._refuse(M.REFUSED_NOT_DISABLED, -1, phase)
         elif wanted == M.PAUSE:
             if phase != L.RUN:
                 self._refuse(L.REFUSED_NOT_ENABLED, -1, board[L.STATE])
@@ -364,10 +388,18 @@ class Board:
             board[L.GUARDED] = 1
 
     def _configured(self) -> bool:
-        for joint in self.joints:
-            if joint[L.CONFIGURED] != 1:
+        for channel in range(self.n):
+            if self.joints[channel][L.CONFIGURED] != 1 or not self.homes[L.HOME_SIZE * channel + L.HOME_METHOD]:
                 return False
         return self.board[L.OPERATOR_TIMEOUT] > 0
+
+    def _unhome(self) -> None:
+        """Forget where the joints are, but for those whose encoder tells."""
+        for channel, joint in enumerate(self.joints):
+            home = memoryview(self.homes)[L.HOME_SIZE * channel : L.HOME_SIZE * (channel + 1)]
+            if home[L.HOME_METHOD] not in (0, L.HOME_ABSOLUTE):
+                forget(joint)
+                limit(self.records, joint, home)
 
     def _configure_board(self) -> None:
         board = self.board
@@ -389,13 +421,13 @@ class Board:
         board[L.LOOP_SLOT] = message[10]
         self._set_build_max()
 
-    def _configure_joint(self) -> None:
+    def _configure_joint(self, take_up) -> None:  # type: ignore[no-untyped-def]
         message = self._message
         channel = message[2]
         if channel >= self.n:
             self._refuse(M.REFUSED_CHANNEL, channel, self.n)
             return
-        fault = configure(self.records, channel, message, self.port.inputs)
+        fault = take_up(self.records, self.homes, message, self.port.inputs)
         if fault:
             self._refuse(M.REFUSED_CONFIGURATION, channel, fault)
             return
@@ -406,7 +438,10 @@ class Board:
     def _set_build_max(self) -> None:
         """Give the outputs the time that the slowest slew takes, and the run loop that of its exercise."""
         board = self.board
-        slowest = max([joint[L.OUTPUT_MAX] // max(1, joint[L.SLEW]) for joint in self.joints])
+        slowest = 0
+        for channel, joint in enumerate(self.joints):
+            most = self.homes[L.HOME_SIZE * channel + L.HOME_OUTPUT_MAX]
+            slowest = max(slowest, most // max(1, joint[L.SLEW]))
         board[L.BUILD_MAX] = board[L.TICK_HZ] * _BUILD_MS // 1000 + slowest
         if board[L.LOOP_BOARDS]:
             board[L.BUILD_MAX] += board[L.TICK_HZ] * _LOOP_WAIT_MS // 1000

@@ -8,7 +8,7 @@ from bedside.cell import Arm, BoardSlot, Cell, load_cell
 from bedside.link import schema
 from bedside.link.board import BoardLink
 from bedside.link.port import SerialPort
-from bedside.link.scale import board_message, joint_message
+from bedside.link.scale import board_message, joint_messages
 from lockstep import PSM, BoardBench
 
 # Whatever hangs on the board is moved by no more than this share of its drives.
@@ -57,7 +57,8 @@ class LiveBench(BoardBench):
 
     def configure(self) -> None:
         for joint in self.joints:
-            self.link.ask(joint_message(joint, self.tick_hz))
+            for message in joint_messages(joint, self.tick_hz):
+                self.link.ask(message)
         message = board_message(self.cell, self.name, self.cell.arm.command_hz)
         message[_SUPPLY] = _ANY_SUPPLY_MV
         message[_LATE] = _LATE_MAX_US

@@ -11,7 +11,7 @@ from bedside.link import frames, schema
 from bedside.link.board import BoardLink
 from bedside.link.messages import OFF, RUN, Event, Feedback
 from bedside.link.port import SerialPort
-from bedside.link.scale import board_message, joint_message
+from bedside.link.scale import board_message, joint_messages
 from bedside.places import BOARDS
 from bedside.sim.plant import Plant
 from bedside.sim.world import World
@@ -51,7 +51,8 @@ class BoardBench:
 
     def configure(self) -> None:
         for joint in self.joints:
-            self.link.ask(joint_message(joint, self.tick_hz))
+            for message in joint_messages(joint, self.tick_hz):
+                self.link.ask(message)
         self.link.ask(board_message(self.cell, self.name, self.cell.arm.command_hz))
 
     def talk(self, message: list[int]) -> Feedback:

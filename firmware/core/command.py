@@ -12,6 +12,7 @@ _OPERATOR_AGE = const(4)
 _OPERATOR_SEQ = const(6)
 _NEW_COMMAND = const(8)
 _ENGAGED = const(23)
+_MOVING = const(30)
 _TICK_HZ = const(35)
 _JOINTS = const(36)
 _REFUSAL_CHANNEL = const(40)
@@ -19,6 +20,8 @@ _REFUSAL_VALUE = const(41)
 _BUILDING = const(1)
 _OPENING = const(2)
 _RUN = const(3)
+_CONSOLE = const(1)
+_HOMING = const(2)
 _POSITION = const(2)
 _SETPOINT = const(4)
 _COMMAND = const(13)
@@ -35,6 +38,7 @@ _REFUSED_POSITION_LIMIT = const(40)
 _REFUSED_VELOCITY_LIMIT = const(41)
 _REFUSED_STEP = const(42)
 _REFUSED_ENGAGE = const(46)
+_REFUSED_HOMING = const(51)
 _RECORD_BYTES = const(320)
 # A command message: its type and two sequences, then position and velocity of each joint.
 _SEQUENCE = const(2)
@@ -47,8 +51,8 @@ def take(j: ptr32, message: ptr32, count: int) -> int:
     """Take the command ``message``, whose ``count`` fields fit the schema; return 0, or why it is refused.
 
     ``j`` walks over the records, the board's first. A refusal's channel and value stand in REFUSAL_CHANNEL and
-    REFUSAL_VALUE. While brakes open, a command only feeds the operator's clock. The first one after that says where
-    the console takes the arm to be: it must be right within ENGAGE_MAX, and moves nothing.
+    REFUSAL_VALUE. While brakes open, a command only feeds the operator's clock. The first one after that, and after
+    homing, says where the console takes the arm to be: it must be right within ENGAGE_MAX, and moves nothing.
     """
     s = int(1) << 31
     b = j
@@ -68,8 +72,11 @@ def take(j: ptr32, message: ptr32, count: int) -> int:
         return _REFUSED_JOINT_COUNT
 
     engages = 0
-    if phase == _RUN and b[_ENGAGED] == 0:
+    if phase == _RUN and b[_ENGAGED] != _CONSOLE:
         engages = 1
+        if b[_ENGAGED] == _HOMING and b[_MOVING]:
+            b[_REFUSAL_VALUE] = phase
+            return _REFUSED_HOMING
     message = setpoints
     left = n
     while left:
@@ -104,7 +111,7 @@ def take(j: ptr32, message: ptr32, count: int) -> int:
         message = ptr32(int(message) + 8)
 
     if engages:
-        b[_ENGAGED] = 1
+        b[_ENGAGED] = _CONSOLE
     elif phase == _RUN:
         b[_NEW_COMMAND] = 0
         tick_hz = b[_TICK_HZ]

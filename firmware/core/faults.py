@@ -43,6 +43,7 @@ NOT_BUILT = 18
 RUN_LOOP = 19
 RUN_LOOP_STUCK = 20
 BRAKE_FAILED = 21
+SENSOR = 22
 
 TABLE = (
     (OPERATOR_TIMEOUT, PAUSE),
@@ -67,7 +68,11 @@ TABLE = (
     (RUN_LOOP, RAMP),
     (RUN_LOOP_STUCK, RAMP),
     (BRAKE_FAILED, HOLD),
+    (SENSOR, TRIP),
 )
+
+# Faults after which nobody knows where the joint is.
+POSITION_LOST = (ENCODER_JUMP, ENCODER_STUCK, WRONG_DIRECTION, SENSOR)
 
 # The reaction by code, as the tick reads it.
 REACTIONS = array("i", [0] + [reaction for _, reaction in TABLE])

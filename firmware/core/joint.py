@@ -67,6 +67,13 @@ _BRAKE_CLOSE = const(60)
 _CONFIGURED = const(62)
 _POSITION_LOST = const(2)
 _FAULT_CODE = const(63)
+_NOT_HOMED = const(64)
+_SENSOR_SCALE = const(66)
+_SENSOR_SHIFT = const(67)
+_SENSOR_ZERO = const(68)
+_SENSOR_MAX = const(69)
+_APART = const(70)
+_TICK = const(3)
 _JOINTS = const(36)
 _MODE = const(37)
 _REST = const(0)
@@ -89,11 +96,13 @@ _FLAG_POSITION_LIMITED = const(32)
 _FLAG_SLOWING = const(64)
 _FLAG_CURRENT_LIMITED = const(128)
 _FLAG_SLEW_LIMITED = const(256)
+_FLAG_NOT_HOMED = const(512)
 _RECORD_BYTES = const(320)
 _INPUT_SWITCHES = const(2)
 _INPUT_DRIVE_FAULTS_SHIFT = const(8)
 _INPUT_COUNT = const(4)
 _INPUT_CURRENT = const(12)
+_INPUT_SENSOR = const(36)
 
 _FOLLOWING_ERROR = const(2 << 8)
 _STANDSTILL = const(5 << 8)
@@ -106,6 +115,7 @@ _DRIVE = const(11 << 8)
 _MOVED_WHILE_OFF = const(12 << 8)
 _CURRENT_WHILE_OFF = const(13 << 8)
 _BRAKE_FAILED = const(21 << 8)
+_SENSOR = const(22 << 8)
 
 _PLACE_MAX = const(1073741823)
 # 2^15 urad a tick is 32 rad/s at 1 kHz, and leaves room for eight fraction bits.
@@ -126,6 +136,11 @@ _HEAT_LIMIT = const(1073741823)
 _OVER_TICKS = const(3)
 # What holds a joint is learnt while it is off its place by no more than this part of what a standstill allows.
 _QUIET_SHIFT = const(2)
+# Each joint's second sensor is looked at in one of eight ticks, a joint a tick: it is there for what a slipping
+# coupling or a wrong place does, and a look costs as much as the encoder's.
+_LOOKS = const(7)
+# Its noise makes fewer outliers in a row.
+_APART_MAX = const(3)
 # Speeding up against a strong drive for this long is neither braking nor noise.
 _RUNAWAY_TICKS = const(8)
 # A brake that lets its joint move by this part of what it may move while off does not hold.
@@ -146,6 +161,7 @@ def tick_joints(j: ptr32, inputs: ptr32) -> int:
     board_mode = j[_MODE]
     share = j[_TIMER]
     whole = j[_YIELD]
+    look = j[_TICK] & _LOOKS
     drive_faults = inputs[_INPUT_SWITCHES] >> _INPUT_DRIVE_FAULTS_SHIFT
     left = j[_JOINTS]
     while left:
@@ -169,6 +185,7 @@ def tick_joints(j: ptr32, inputs: ptr32) -> int:
             # Where the joint is now nobody knows, so it cannot be enabled before it is configured anew.
             result = int(_ENCODER_JUMP)
             j[_CONFIGURED] = _POSITION_LOST
+            j[_NOT_HOMED] = _FLAG_NOT_HOMED
             if steps > _PLACE_MAX:
                 steps = int(_PLACE_MAX)
             if steps < 0 - _PLACE_MAX:
@@ -185,6 +202,7 @@ def tick_joints(j: ptr32, inputs: ptr32) -> int:
             position -= moved
             result = int(_ENCODER_JUMP)
             j[_CONFIGURED] = _POSITION_LOST
+            j[_NOT_HOMED] = _FLAG_NOT_HOMED
             j[_FAULT_VALUE] = steps
         j[_POSITION] = position
         if moved > _MOVE_MAX:
@@ -194,6 +212,22 @@ def tick_joints(j: ptr32, inputs: ptr32) -> int:
         before = (j[_SPEED] ^ s) - s
         measured = before + (((moved << 8) - before) >> j[_FILTER_SHIFT])
         j[_SPEED] = measured
+
+        # ---- the second sensor, if there is one: the encoder must agree with it
+        if left == look and j[_SENSOR_SCALE]:
+            sensed = ((inputs[_INPUT_SENSOR - 1] & 0xFFFF) ^ 0x8000) - 0x8000
+            scale = (j[_SENSOR_SCALE] ^ s) - s
+            apart = position - ((sensed * scale) >> j[_SENSOR_SHIFT]) - ((j[_SENSOR_ZERO] ^ s) - s)
+            if apart < 0:
+                apart = 0 - apart
+            outliers = 0
+            if apart > j[_SENSOR_MAX]:
+                outliers = j[_APART] + 1
+                if outliers >= _APART_MAX and result == 0:
+                    result = int(_SENSOR)
+                    j[_FAULT_VALUE] = apart
+                    outliers = 0
+            j[_APART] = outliers
 
         # ---- current: its square against the continuous one is heat, which must not exceed what the motor stores
         if current < 0:
@@ -229,7 +263,7 @@ def tick_joints(j: ptr32, inputs: ptr32) -> int:
             j[_REMAINING] = 0
             j[_INTEGRAL] = 0
             j[_OUTPUT] = 0
-            j[_FLAGS] = 0
+            j[_FLAGS] = j[_NOT_HOMED]
             j[_STUCK] = 0
             j[_RUNAWAY] = 0
             over = 0
@@ -282,11 +316,11 @@ def tick_joints(j: ptr32, inputs: ptr32) -> int:
         low = (j[_POSITION_MIN] ^ s) - s
         high = (j[_POSITION_MAX] ^ s) - s
         remaining = j[_REMAINING]
-        flags = 0
+        flags = j[_NOT_HOMED]
         change = 0
         if mode != _FOLLOW:
             if mode == _SLOW:
-                flags = int(_FLAG_SLOWING)
+                flags = flags | _FLAG_SLOWING
             limit = j[_STOP_DECELERATION]
             j[_REMAINING] = 0
             change = 0 - speed

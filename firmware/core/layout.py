@@ -75,6 +75,13 @@ BRAKE_CLOSE = 60  # ticks
 VELOCITY_MAX = 61  # urad/s, as configured
 CONFIGURED = 62  # 0 never, 1, or POSITION_LOST
 FAULT_CODE = 63  # the fault that the latest tick found, 0 none
+NOT_HOMED = 64  # FLAG_NOT_HOMED, or 0 for a joint that knows where it is
+ZERO = 65  # where the joint is at encoder count 0
+SENSOR_SCALE = 66  # the second sensor says (word * SENSOR_SCALE >> SENSOR_SHIFT) + SENSOR_ZERO; 0: it is not asked
+SENSOR_SHIFT = 67
+SENSOR_ZERO = 68
+SENSOR_MAX = 69  # how far encoder and sensor may be apart
+APART = 70  # looks in a row at which they were further
 JOINT_SIZE = 80
 
 # ---- board record
@@ -101,7 +108,7 @@ STOP_STATE = 19  # the state that the present stop ends in
 THEN_BRAKE = 20  # the present ramp ends in brakes, not in a hold
 OPEN_TIME = 21  # ticks, the slowest brake's
 CLOSE_TIME = 22  # ticks, the slowest brake's
-ENGAGED = 23  # a first command at the measured position has come since enable or resume
+ENGAGED = 23  # whom the joints follow since enable or resume, see below
 LATE_TICKS = 24
 REFUSED = 25
 REQUEST = 26  # from the background to the tick
@@ -144,7 +151,41 @@ BOX_TICK = 62  # when it came
 EVENT_TICK = 63  # when the fault came that EVENT tells of
 YIELD = 64  # ticks in which the torque goes once the brakes have closed behind a hold
 YIELDS = 65  # the brakes that close have a hold before them
+SHIFT = 66  # where a joint is turns out to be this much further
+SHIFT_CHANNEL = 67  # which joint
 BOARD_SIZE = 80
+
+# ---- homing record, one a joint, apart from the control records because the tick has no use for it
+HOME_METHOD = 0  # see below; 0 never configured
+HOME_PLACE = 1  # where the index or the end stop is, or the joint at encoder count 0
+HOME_PARK = 2  # where homing ends
+HOME_SPEED = 3  # Q8, towards the index or the end stop
+HOME_OUTPUT = 4  # Q15, what the joint may have until it is homed
+HOME_STEP = 5
+HOME_MARK = 6  # where it last got on
+HOME_MARK_TICK = 7  # when
+HOME_PASSES = 8  # of the index, when it was last looked at
+HOME_TOUCHES = 9  # of the end stop, or turns before it
+HOME_FOUND = 10  # what ZERO becomes when the tick takes up the shift; while it samples, their sum
+HOME_LOWEST = 11  # of the samples
+HOME_HIGHEST = 12
+HOME_WAY = 21  # Q8, where it is going
+# What holds once the joint is homed.
+HOME_POSITION_MIN = 13
+HOME_POSITION_MAX = 14
+HOME_SPEED_MAX = 15
+HOME_VELOCITY_MAX = 16
+HOME_OUTPUT_MAX = 17
+HOME_STUCK_OUTPUT = 18
+HOME_STUCK_MAX = 19
+HOME_SENSOR_SCALE = 20
+HOME_SIZE = 24
+
+# ---- how a joint is homed
+HOME_ABSOLUTE = 1  # its encoder tells where it is
+HOME_INDEX = 2
+HOME_END_STOP = 3
+HOME_SENSOR = 4  # its second sensor tells where it is
 
 # ---- states (CRTK operating_state)
 DISABLED = 0
@@ -169,6 +210,12 @@ REQUEST_STOP = 2
 REQUEST_CLEAR = 3
 REQUEST_PAUSE = 4
 REQUEST_RESUME = 5
+REQUEST_SHIFT = 6
+
+# ---- whom the joints follow
+NOBODY = 0
+CONSOLE = 1  # a first command at the measured position has come
+HOMING = 2
 
 # ---- what a joint does in a tick
 REST = 0  # no torque, brake closed: it must not move
@@ -202,6 +249,7 @@ FLAG_POSITION_LIMITED = 32
 FLAG_SLOWING = 64
 FLAG_CURRENT_LIMITED = 128
 FLAG_SLEW_LIMITED = 256
+FLAG_NOT_HOMED = 512
 
 # ---- why a command was refused; nothing stops at once, but nothing was fed either
 REFUSED_OPERATOR_SEQUENCE = 35
@@ -211,3 +259,6 @@ REFUSED_POSITION_LIMIT = 40
 REFUSED_VELOCITY_LIMIT = 41
 REFUSED_STEP = 42
 REFUSED_ENGAGE = 46
+REFUSED_HOME_NOT_FOUND = 49
+REFUSED_HOME_UNSURE = 50
+REFUSED_HOMING = 51

@@ -17,7 +17,10 @@ SWITCHES = 2
 RESET_CAUSE = 3  # why the board started, see below
 COUNT = 4  # encoder counts, one a channel
 CURRENT = 12  # mA through each motor, with its sign
-INPUTS_SIZE = 32
+INDEX_COUNT = 20  # the count at which the encoder's index, or the home switch, was last passed, one a channel
+INDEX_PASSES = 28  # how often that has happened, one a channel; it may wrap
+SENSOR = 36  # what the joint's second sensor reads, 16 bits with sign, one a channel
+INPUTS_SIZE = 44
 
 # Bits of SWITCHES; a drive that reports a fault sets DRIVE_FAULT << channel.
 E_STOP = 1

@@ -8,8 +8,9 @@ from array import array
 
 from ports import INPUTS_SIZE, OUTPUTS_SIZE, TO_KEEP, WATCHDOG
 
-# Where the harness says at boot what it has kept.
-_KEPT = 20
+# Behind the inputs the harness says at boot what it has kept.
+_KEPT = INPUTS_SIZE
+HARNESS_SIZE = INPUTS_SIZE + OUTPUTS_SIZE - TO_KEEP
 
 
 class Harness:
@@ -17,7 +18,7 @@ class Harness:
 
     def __init__(self, tick_hz: int) -> None:
         self.tick_hz = tick_hz
-        self.inputs = array("i", [0] * INPUTS_SIZE)
+        self.inputs = array("i", [0] * HARNESS_SIZE)
         self.outputs = array("i", [0] * OUTPUTS_SIZE)
 
     def latch(self) -> None:

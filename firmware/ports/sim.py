@@ -8,8 +8,8 @@ import json
 import select
 import sys
 
-from ports import BYTES, INPUTS_SIZE, TICK
-from ports.harness import Harness
+from ports import BYTES, TICK
+from ports.harness import HARNESS_SIZE, Harness
 
 
 class Port(Harness):
@@ -40,7 +40,7 @@ class Port(Harness):
 
     def begin(self) -> None:
         """Begin a tick: latch the inputs."""
-        if self._harness_in.readinto(self.inputs) != 4 * INPUTS_SIZE:
+        if self._harness_in.readinto(self.inputs) != 4 * HARNESS_SIZE:
             raise OSError("the simulation has ended")
 
     def commit(self) -> None:

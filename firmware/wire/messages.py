@@ -6,7 +6,7 @@ import micropython
 from micropython import const
 
 # The first 31 bits of the SHA-256 of protocol.cddl without comments and blanks; a test holds it against the file.
-SCHEMA = 118290922
+SCHEMA = 1711221717
 
 IDENTIFY = 1
 CONFIGURE_BOARD = 2
@@ -17,6 +17,8 @@ STATE_COMMAND = 6
 MAINTENANCE = 7
 READ_BOX = 8
 HOLD_BOX = 9
+HOME = 10
+CONFIGURE_HOMING = 11
 IDENTITY = 16
 FEEDBACK = 17
 EVENT = 18
@@ -31,6 +33,7 @@ ENABLE = 1
 PAUSE = 2
 RESUME = 3
 STOP = 4
+UNHOME = 5
 
 REFUSED_FRAME = 32
 REFUSED_SCHEMA = 33
@@ -64,7 +67,15 @@ CONFIGURE_JOINT_RANGES = array(
     + (1, 16_383, 1, 32_767, 1, 1_000_000, 1, 1_000_000, 0, 1_000_000)
     + (1, 40_000_000, 1, 10_000, 0, 1_000, 0, 1_000),
 )
-_STATE_COMMAND_RANGES = array("i", (6, 6, 0, _INT_MAX, 0, _INT_MAX, 0, 4))
+CONFIGURE_HOMING_RANGES = array(
+    "i",
+    (11, 11, 0, _INT_MAX, 0, 7, 1, 4)
+    + (-0x3FFFFFFF, 0x3FFFFFFF) * 2
+    + (-30_000_000, 30_000_000, 1, 32_767)
+    + (-65_535, 65_535, 0, 16, -0x3FFFFFFF, 0x3FFFFFFF, 1, 0x3FFFFFFF),
+)
+_STATE_COMMAND_RANGES = array("i", (6, 6, 0, _INT_MAX, 0, _INT_MAX, 0, 5))
+_HOME_RANGES = array("i", (10, 10, 0, _INT_MAX, 0, _INT_MAX, -1, 7))
 _READ_BOX_RANGES = array("i", (8, 8, 0, _INT_MAX, 0, _INT_MAX))
 _HOLD_BOX_RANGES = array("i", (9, 9, 0, _INT_MAX, 0, 2))
 _SEQUENCE_RANGES = array("i", (0, 0x7F, 0, _INT_MAX))
@@ -111,6 +122,8 @@ def _fault_in_other(message: "array[int]", count: int) -> int:
     kind = message[0]
     if kind == IDENTIFY or kind == KEEP_ALIVE or kind == MAINTENANCE:
         return _out_of_range(message, _SEQUENCE_RANGES, 2) if count == 2 else 0
+    if kind == HOME:
+        return _out_of_range(message, _HOME_RANGES, 4) if count == 4 else 0
     if kind == STATE_COMMAND:
         return _out_of_range(message, _STATE_COMMAND_RANGES, 4) if count == 4 else 0
     if kind == READ_BOX:
@@ -121,6 +134,10 @@ def _fault_in_other(message: "array[int]", count: int) -> int:
         if count * 2 != len(CONFIGURE_BOARD_RANGES):
             return 0
         return _out_of_range(message, CONFIGURE_BOARD_RANGES, count)
+    if kind == CONFIGURE_HOMING:
+        if count * 2 != len(CONFIGURE_HOMING_RANGES):
+            return 0
+        return _out_of_range(message, CONFIGURE_HOMING_RANGES, count)
     if kind == CONFIGURE_JOINT:
         if count * 2 != len(CONFIGURE_JOINT_RANGES):
             return 0

@@ -16,6 +16,8 @@ Positive = Annotated[float, Meta(gt=0, le=10_000)]
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,24}$")]
 Share = Annotated[float, Meta(gt=0, le=1)]
 Gain = Annotated[float, Meta(ge=0, le=100_000)]
+Place = Annotated[float, Meta(ge=-1000, le=1000)]
+HomingSpeed = Annotated[float, Meta(ge=-30, le=30)]
 # What a board waits between a ramp and its brakes, takes to hand the load over to them, and some ticks to notice that
 # the loop has died.
 _SETTLE_MS = 240
@@ -65,6 +67,59 @@ class Encoder(Struct, forbid_unknown_fields=True):
     counts_per_unit: Annotated[float, Meta(ge=-1e9, le=1e9)]
 
 
+class Absolute(Struct, tag_field="method", tag="absolute", forbid_unknown_fields=True):
+    """The encoder tells where the joint is; ``position`` is where its count is 0."""
+
+    position: Place = 0.0
+
+
+class AtIndex(Struct, tag_field="method", tag="index", forbid_unknown_fields=True):
+    """The encoder's index, or a home switch, is at ``position``, and is the only one in the joint's range.
+
+    Until it is homed the joint moves with ``speed`` (rad/s or m/s, towards the index) and ``output`` (share of full
+    drive) at most. Then it parks at ``park``, or at the index. Joints home in the order of ``order``, then of the file.
+    """
+
+    position: Place
+    speed: HomingSpeed
+    output: Share
+    park: Place | None = None
+    order: Annotated[int, Meta(ge=0, le=1000)] = 0
+
+
+class AtEndStop(Struct, tag_field="method", tag="end-stop", forbid_unknown_fields=True):
+    """As at an index, but where the joint gets no further; it is beside its limits, so ``park`` must be given."""
+
+    position: Place
+    speed: HomingSpeed
+    output: Share
+    park: Place
+    order: Annotated[int, Meta(ge=0, le=1000)] = 0
+
+
+class BySensor(Struct, tag_field="method", tag="sensor", forbid_unknown_fields=True):
+    """The second sensor tells where the joint is, without a motion; ``speed`` and ``output`` as at an index."""
+
+    speed: HomingSpeed
+    output: Share
+    order: Annotated[int, Meta(ge=0, le=1000)] = 0
+
+
+Homing = Absolute | AtIndex | AtEndStop | BySensor
+
+
+class Sensor(Struct, forbid_unknown_fields=True):
+    """A second sensor of the joint itself, such as a potentiometer.
+
+    ``counts_per_unit`` are its counts per rad (or m), negative if it counts backwards; ``zero`` is where the joint is
+    when it reads 0. Once the joint is homed, encoder and sensor further apart than ``tolerance`` are a fault.
+    """
+
+    counts_per_unit: Annotated[float, Meta(ge=-1e6, le=1e6)]
+    zero: Place
+    tolerance: Annotated[float, Meta(gt=0, le=10)]
+
+
 class Drive(Struct, forbid_unknown_fields=True):
     """The motor's drive. More than ``current_max_a`` is a fault.
 
@@ -103,7 +158,9 @@ class Joint(Struct, forbid_unknown_fields=True):
     limits: Limits
     gains: Gains
     encoder: Encoder
+    homing: Homing
     drive: Drive
+    sensor: Sensor | None = None
     brake: Brake | None = None
     without_brake: Literal["balanced", "not-back-drivable", "shorted-winding"] | None = None
 
@@ -153,6 +210,12 @@ class Cell(Struct, forbid_unknown_fields=True):
     arm: Arm
     board: Annotated[list[BoardSlot], Meta(min_length=1, max_length=16)]
     joint: Annotated[list[Joint], Meta(min_length=1, max_length=64)]
+
+    @property
+    def homing_order(self) -> list[int]:
+        """The joints that need homing, by index in the arm, in the order in which they home."""
+        needy = [index for index, joint in enumerate(self.joint) if not isinstance(joint.homing, Absolute)]
+        return sorted(needy, key=lambda index: self.joint[index].homing.order)  # type: ignore[union-attr]
 
     def joints_of(self, board: str) -> list[tuple[int, Joint]]:
         """Return (index in the arm, joint) of each joint on ``board``, by channel."""
@@ -285,6 +348,39 @@ def _check_joint(joint: Joint) -> None:
         )
     if joint.encoder.counts_per_unit == 0:
         raise CellError(f"joint[{joint.name}].encoder.counts_per_unit = 0: must not be zero")
+    if joint.sensor and joint.sensor.counts_per_unit == 0:
+        raise CellError(f"joint[{joint.name}].sensor.counts_per_unit = 0: must not be zero")
+    if not isinstance(joint.homing, Absolute):
+        _check_homing(joint, joint.homing)
+
+
+def _check_homing(joint: Joint, homing: AtIndex | AtEndStop | BySensor) -> None:
+    where = f"joint[{joint.name}].homing"
+    low, high = joint.limits.position
+    if not 0 < abs(homing.speed) <= joint.limits.velocity:
+        raise CellError(
+            f"{where}.speed = {homing.speed:g}: its sign says which way to search; allowed are up to limits.velocity "
+            f"({joint.limits.velocity:g}) either way"
+        )
+    if not abs(joint.gains.gravity_bias) <= homing.output <= joint.gains.output_max:
+        raise CellError(
+            f"{where}.output = {homing.output:g}: allowed are gains.gravity_bias ({joint.gains.gravity_bias:g}), which "
+            f"holds the joint, to gains.output_max ({joint.gains.output_max:g})"
+        )
+    if isinstance(homing, BySensor):
+        if not joint.sensor:
+            raise CellError(
+                f'{where}.method = "sensor": the joint has no sensor = {{ counts_per_unit, zero, tolerance }}'
+            )
+        return
+    park = homing.position if homing.park is None else homing.park
+    if not low <= park <= high:
+        raise CellError(f"{where}.park = {park:g}: must be within limits.position = [{low}, {high}]")
+    if isinstance(homing, AtEndStop) and (homing.position - park) * homing.speed <= 0:
+        raise CellError(
+            f"{where}.park = {park:g}: must be behind the stop at {homing.position:g}, seen with homing.speed = "
+            f"{homing.speed:g}"
+        )
 
 
 def _no_twins(what: str, names: list[str]) -> None:

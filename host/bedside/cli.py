@@ -58,6 +58,11 @@ def _parser() -> argparse.ArgumentParser:
     drive.add_argument("--clear", action="store_true", help="clear a fault whose cause is gone, and do not move")
     drive.set_defaults(run=_drive)
 
+    home = commands.add_parser("home", help="let the joints of an arm find out where they are; it moves")
+    home.add_argument("cell", type=Path, metavar="CELL.toml")
+    home.add_argument("--bridge", metavar="HOST:PORT", help="where the bridge is (default: the cell's listen)")
+    home.set_defaults(run=_home)
+
     box = commands.add_parser("blackbox", help="fetch and draw what a board has kept of its last fault")
     box.add_argument("port", metavar="PORT", help="a serial port, socket://HOST:PORT or sim:NAME; end its bridge first")
     box.add_argument("--baud", type=int, default=1_000_000, help="default 1000000")
@@ -171,6 +176,33 @@ def _drive(arguments: argparse.Namespace) -> None:
         else:
             be_on_time()
             drive.run(motion)
+
+
+def _home(arguments: argparse.Namespace) -> None:
+    from rich.progress import Progress
+
+    from bedside.cell import load_cell
+    from bedside.clock import be_on_time
+    from bedside.surgeon.console import Console
+    from bedside.surgeon.drive import Drive, Log
+    from bedside.surgeon.server import parse_address
+
+    cell = load_cell(arguments.cell)
+    with (
+        contextlib.closing(Console(parse_address(arguments.bridge or cell.arm.listen))) as console,
+        Progress(transient=True) as bar,
+    ):
+        task = bar.add_task("homing", total=None)
+        drive = Drive(
+            cell,
+            console,
+            cell.arm.command_hz,
+            Log(None, []),
+            lambda done, of: bar.update(task, completed=done, total=of),
+        )
+        be_on_time()
+        drive.home()
+    sys.stdout.write(f"{cell.arm.name}: every joint is homed\n")
 
 
 def _blackbox(arguments: argparse.Namespace) -> None:

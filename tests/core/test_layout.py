@@ -44,6 +44,8 @@ def test_records_follow_each_other_at_the_distance_that_viper_code_steps() -> No
         for value in re.findall(r"^_RECORD_BYTES = const\((\d+)\)$", source.read_text(), re.M)
     ]
     assert set(steps) == {str(4 * layout.JOINT_SIZE)} == {str(4 * layout.BOARD_SIZE)}
+    homing = (FIRMWARE / "core" / "homing.py").read_text()
+    assert f"_HOME_BYTES = const({4 * layout.HOME_SIZE})" in homing
 
 
 def test_viper_code_counts_channels_from_the_first_output() -> None:
@@ -53,17 +55,14 @@ def test_viper_code_counts_channels_from_the_first_output() -> None:
 def test_fault_codes_in_the_tick_are_those_of_the_table() -> None:
     source = (FIRMWARE / "core" / "joint.py").read_text()
     codes = re.findall(r"^_(\w+) = const\((\d+) << 8\)$", source, re.MULTILINE)
-    assert len(codes) == 11
+    assert len(codes) == 12
     assert all(getattr(faults, name) == int(code) for name, code in codes)
 
 
 def test_no_two_fields_of_a_record_share_an_index() -> None:
     source = (FIRMWARE / "core" / "layout.py").read_text()
-    joint = re.findall(r"^(\w+) = (\d+)", source.split("# ---- board record")[0], re.MULTILINE)
-    board = re.findall(
-        r"^(\w+) = (\d+)", source.split("# ---- board record")[1].split("# ---- states")[0], re.MULTILINE
-    )
-    for fields in (joint, board):
-        indices = [int(index) for _, index in fields]
+    records = source.split("# ---- how a joint is homed")[0]
+    for record in re.split("# ---- (?:board|homing) record", records):
+        indices = [int(index) for index in re.findall(r"^\w+ = (\d+)", record, re.MULTILINE)]
         assert len(set(indices)) == len(indices)
         assert max(indices) == indices[-1], "the record's size is its last line"

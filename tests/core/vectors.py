@@ -13,16 +13,31 @@ from core import layout as L
 from core.actuate import actuate
 from core.command import take
 from core.faults import REACTIONS
+from core.homing import home, shift
 from core.joint import tick_joints
 from core.profile import plan
 from core.report import report
 from core.stops import react, step
 from core.watch import watch
-from ports import COUNT, CURRENT, DRIVE_FAULT, INPUTS_SIZE, OUTPUTS_SIZE, SUPPLY_MV, SWITCHES, TIME_US
+from ports import (
+    COUNT,
+    CURRENT,
+    DRIVE_FAULT,
+    INDEX_COUNT,
+    INDEX_PASSES,
+    INPUTS_SIZE,
+    OUTPUTS_SIZE,
+    SENSOR,
+    SUPPLY_MV,
+    SWITCHES,
+    TIME_US,
+)
 
 JOINTS = 2
 # The largest place that a joint may have.
 PLACE = 1073741823
+# As far as a joint that homes, or a second sensor, may reach.
+REACH = 67108864
 
 _state = 12345
 
@@ -70,11 +85,20 @@ def configured(j):
     j[L.STANDSTILL_MAX], j[L.SLIP_MAX] = extreme(1, 1000000), extreme(0, 1000000)
     j[L.OVERSPEED_MAX], j[L.STUCK_MAX] = extreme(1, 8388480), extreme(1, 40)
     j[L.HOLD_OUTPUT] = j[L.BIAS]
+    sensor(j, L.SENSOR_SCALE, j)
     j[L.COUNT] = extreme(-PLACE, PLACE)
     # Anything may follow a configuration, not only what a board at rest would do.
     for field in (L.SETPOINT, L.POSITION, L.TARGET, L.REFERENCE):
         j[field] = extreme(-PLACE, PLACE)
     j[L.SETPOINT_SPEED], j[L.INTEGRAL] = extreme(-2097151, 2097151), extreme(-8388352, 8388352)
+
+
+def sensor(owner, field, j):
+    """Give the joint a second sensor that a board does not refuse, or none; its scale stands in ``owner[field]``."""
+    j[L.SENSOR_SHIFT] = draw(6, 16)
+    owner[field] = extreme(-65535, 65535) if draw(0, 2) else 0
+    j[L.SENSOR_ZERO] = extreme(-1, 1) * (REACH - (32768 * abs(owner[field]) >> j[L.SENSOR_SHIFT]))
+    j[L.SENSOR_MAX] = extreme(1, 1073741823)
 
 
 @micropython.viper
@@ -115,6 +139,7 @@ def main(count):
             step_by = draw(-20, 20) if draw(0, 30) else extreme(-60000, 60000)
             inputs[COUNT + k] = max(-PLACE, min(PLACE, j[L.COUNT] + step_by))
             inputs[CURRENT + k] = extreme(-70000, 70000)
+            inputs[SENSOR + k] = extreme(-70000, 70000)
             command[3 + 2 * k], command[4 + 2 * k] = extreme(-PLACE, PLACE), extreme(-8000000, 8000000)
             if draw(0, 2):
                 command[3 + 2 * k] = max(-PLACE, min(PLACE, j[L.SETPOINT] + draw(-60000, 60000)))
@@ -159,4 +184,61 @@ def main(count):
             print(list(records), list(reply))
 
 
+def homing(count):
+    """Print a checksum of all that a word to a homing board wrote, whatever its joints are doing; and of its shift."""
+    records = array("i", [0] * (L.BOARD_SIZE + JOINTS * L.JOINT_SIZE))
+    b = memoryview(records)[: L.BOARD_SIZE]
+    joints = [memoryview(records)[L.BOARD_SIZE + L.JOINT_SIZE * k :][: L.JOINT_SIZE] for k in range(JOINTS)]
+    homes = array("i", [0] * (L.HOME_SIZE * JOINTS))
+    inputs = array("i", [0] * INPUTS_SIZE)
+    word = array("i", [10, 0, 0, 0])
+    b[L.JOINTS], b[L.TICK_HZ] = JOINTS, 1000
+    for n in range(count):
+        if n % 10 == 0:
+            for k, j in enumerate(joints):
+                configured(j)
+                h = memoryview(homes)[L.HOME_SIZE * k : L.HOME_SIZE * (k + 1)]
+                for field in range(L.HOME_SIZE):
+                    h[field] = 0
+                h[L.HOME_METHOD] = draw(L.HOME_INDEX, L.HOME_SENSOR)
+                h[L.HOME_PLACE] = extreme(-PLACE, PLACE)
+                h[L.HOME_PARK] = extreme(-REACH, REACH)
+                h[L.HOME_SPEED] = extreme(1, 2097151) * (1 if draw(0, 1) else -1)
+                sensor(h, L.HOME_SENSOR_SCALE, j)
+                j[L.ZERO] = extreme(-REACH, REACH)
+                j[L.NOT_HOMED] = L.FLAG_NOT_HOMED if draw(0, 9) else 0
+            b[L.ENGAGED] = draw(L.NOBODY, L.HOMING)
+            b[L.REQUEST] = 0
+            b[L.COMMAND_PERIOD] = extreme(1, 100)
+        for k, j in enumerate(joints):
+            j[L.POSITION], j[L.SETPOINT] = (extreme(-REACH, REACH) for _ in range(2))
+            j[L.SETPOINT_SPEED] = draw(-1, 1)
+            if draw(0, 3) == 0:
+                j[L.SETPOINT] = j[L.POSITION] = homes[L.HOME_SIZE * k + L.HOME_PARK]
+                j[L.SETPOINT_SPEED] = 0
+            j[L.COMMAND], j[L.TARGET], j[L.REFERENCE] = j[L.SETPOINT], j[L.SETPOINT], j[L.POSITION]
+            j[L.POSITION_MIN], j[L.POSITION_MAX] = -extreme(1, 2 * REACH), extreme(1, 2 * REACH)
+            j[L.OUTPUT] = extreme(-32767, 32767)
+            j[L.FLAGS] = draw(0, 1023)
+            inputs[COUNT + k] = j[L.COUNT]
+            inputs[INDEX_COUNT + k] = max(-PLACE, min(PLACE, j[L.COUNT] + extreme(-20000, 20000)))
+            inputs[INDEX_PASSES + k] += draw(0, 1)
+            inputs[SENSOR + k] = extreme(-70000, 70000)
+        b[L.PHASE] = L.RUN if draw(0, 9) else draw(L.OFF, L.RELEASED)
+        b[L.TICK] = (b[L.TICK] + extreme(0, 2000)) & 0x3FFFFFFF
+        word[2] = b[L.OPERATOR_SEQ] + draw(0, 8)
+        word[3] = draw(-1, JOINTS)
+        why = home(records, homes, inputs, word)
+        checksum = 17
+        for values in (array("i", (why,)), records, homes):
+            checksum = mix(checksum, values, len(values))
+        if b[L.REQUEST]:
+            b[L.REQUEST] = 0
+            if draw(0, 9):
+                shift(records)
+                checksum = mix(checksum, records, len(records))
+        print("homing", n, why, checksum)
+
+
 main(int(sys.argv[1]) if len(sys.argv) > 1 else 12000)
+homing(6000)

@@ -83,7 +83,10 @@ def send(count):
 
 
 def talk(n):
-    """Say what the host says before tick ``n``: commands, keep-alives, refused commands and damaged frames in turn."""
+    """Say what the host says before tick ``n``: commands, keep-alives, refused commands and damaged frames in turn.
+
+    Now and then the last joint goes on homing instead.
+    """
     if configuration:
         port.pending = len(configuration[-1])
         port.incoming[: port.pending] = configuration.pop()
@@ -98,6 +101,11 @@ def talk(n):
             message[3] = M.PAUSE if n % 10000 else M.STOP
         elif board.board[L.STATE] == L.FAULT:
             message[3] = M.DISABLE
+        send(4)
+    elif kind < 4 and n % 1000 > 700:
+        message[0] = M.HOME
+        message[2] = n + 10
+        message[3] = JOINTS - 1
         send(4)
     elif kind < 4:
         message[0] = M.COMMAND
@@ -123,6 +131,11 @@ for channel in range(JOINTS):
     for k, value in enumerate((3, 0, channel) + joint):
         message[k] = value
     send(3 + len(joint))
+    configuration.append(bytes(port.incoming[: port.pending]))
+    method = L.HOME_END_STOP if channel == JOINTS - 1 else L.HOME_ABSOLUTE
+    for k, value in enumerate((11, 0, channel, method, 2000000, 1000000, 100000, 16000, 0, 0, 0, 1)):
+        message[k] = value
+    send(12)
     configuration.append(bytes(port.incoming[: port.pending]))
 for k, value in enumerate((2, 0, 5000, 30000, 30000, 20, 20000, 28000, 500, 0, 0)):
     message[k] = value

@@ -232,6 +232,8 @@ def count_parts(configuration):
 if __name__ == "__main__":
     gc.disable()
     frames_given = [bytes.fromhex(text) for text in sys.argv[1:]]
+    # What compiling has left behind.
+    gc.collect()
     count_cycles(frames_given)
     # The first board's black box.
     gc.collect()

@@ -11,8 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-# Inputs of a tick, as firmware/ports/__init__.py has them: INPUTS_SIZE words.
-TICK_BYTES = 4 * 32
+# What comes in a tick: HARNESS_SIZE words, see firmware/ports/harness.py.
+TICK_BYTES = 4 * 56
 
 
 def main(harness_in: str, inputs: str, bell: str, *qemu: str) -> int:

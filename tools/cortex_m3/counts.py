@@ -8,9 +8,9 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from bedside.cell import load_board_type, load_cell
+from bedside.cell import Sensor, load_board_type, load_cell
 from bedside.link import frames
-from bedside.link.scale import board_message, joint_message
+from bedside.link.scale import board_message, joint_messages
 from bedside.places import BOARDS, FIRMWARE
 from cortex_m3 import board
 
@@ -26,12 +26,15 @@ def budgets() -> dict[str, int]:
 
 
 def configuration() -> list[str]:
-    """Return the frames, in hexadecimal, that make a board of four of the PSM's joints."""
+    """Return the frames, in hexadecimal, that make a board of four of the PSM's joints, each with a second sensor."""
     cell = load_cell(BOARDS / "cells" / "psm.toml")
     kind = load_board_type("sim")
-    messages = [joint_message(joint, kind.tick_hz) for joint in cell.joint[:_JOINTS]]
-    for channel, message in enumerate(messages):
-        message[2] = channel
+    messages: list[list[int]] = []
+    for channel, joint in enumerate(cell.joint[:_JOINTS]):
+        joint.channel = channel
+        # One that reads 0, and never disagrees.
+        joint.sensor = Sensor(counts_per_unit=1000, zero=0, tolerance=10)
+        messages += joint_messages(joint, kind.tick_hz)
     messages.append(board_message(cell, cell.board[0].name, kind.tick_hz))
     for seq, message in enumerate(messages, 1):
         message[1] = seq

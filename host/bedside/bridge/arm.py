@@ -5,10 +5,11 @@ Knows neither network nor clock: the caller says when a cycle ends and hands in 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from bedside.bridge.connect import configure
-from bedside.cell import Cell
+from bedside.cell import Absolute, Cell, Joint
 from bedside.errors import BedsideError, LinkError, SurgeonError
 from bedside.link import causes, schema
 from bedside.link.board import BoardLink
@@ -18,6 +19,8 @@ from bedside.link.messages import (
     ENABLED,
     FAULT,
     HOLDING,
+    HOME_REFUSALS,
+    NOT_HOMED,
     OFF,
     OPENING,
     PAUSED,
@@ -40,11 +43,23 @@ _TICK_MASK = 0x3FFFFFFF
 # Phases in which a board follows, or is about to.
 _FOLLOWING = (BUILDING, OPENING, RUN)
 _JOINT_BYTES = 4 * JOINT_FIELDS
+_UNHEARD = protocol.pack([0, 0, 0, 0, NOT_HOMED])
+_NO_JOINT = -1
+Limits = tuple[float, float, float, float]
 
 
 def _slot(joint: int) -> slice:
     """Where a joint's fields stand among packed ones."""
     return slice(_JOINT_BYTES * joint, _JOINT_BYTES * (joint + 1))
+
+
+def _limits_of(joint: Joint, homed: bool) -> Limits:
+    """Return lowest and highest position, speed and step that a command may have; the board checks them again."""
+    low, high = joint.limits.position
+    if homed or isinstance(joint.homing, Absolute):
+        return low, high, joint.limits.velocity, joint.limits.step
+    # Where it is nobody knows, so only the board can say where it must end.
+    return -math.inf, math.inf, abs(joint.homing.speed), joint.limits.step
 
 
 class Arm:
@@ -66,7 +81,15 @@ class Arm:
         self._places = [
             [(_slot(channel), _slot(index)) for channel, index in enumerate(order)] for order in self._order
         ]
-        self._limits = [(*joint.limits.position, joint.limits.velocity, joint.limits.step) for joint in cell.joint]
+        self._limits = [_limits_of(joint, homed=False) for joint in cell.joint]
+        # Of each joint, which board drives it on which channel.
+        self._drives = {
+            index: (board, channel) for board, order in enumerate(self._order) for channel, index in enumerate(order)
+        }
+        self._homing_order = cell.homing_order
+        self._homing = False
+        # Why the board refuses to go on homing.
+        self._home_failed = ""
         self._engage = [joint.limits.engage for joint in cell.joint]
         self._latest: list[Feedback | None] = [None] * len(links)
         self._awaited = [0] * len(links)
@@ -114,12 +137,18 @@ class Arm:
     @property
     def is_following(self) -> bool:
         """Whether every board follows commands: none still has to be taken over where it is."""
-        return self.state == ENABLED and not self._engaging and not self._stopping
+        return self.state == ENABLED and not self._engaging and not self._stopping and not self._homing
 
     @property
     def is_off(self) -> bool:
         """Whether no board that answers has torque."""
         return all(f is None or f.phase == OFF or lost for f, lost in zip(self._latest, self._lost, strict=True))
+
+    def is_homed(self, joint: int) -> bool:
+        """Return whether the joint with this index knows where it is."""
+        board, channel = self._drives[joint]
+        latest = self._latest[board]
+        return latest is not None and not latest.joint_fields[JOINT_FIELDS * channel + 4] & NOT_HOMED
 
     def is_answered(self, board: int) -> bool:
         """Return whether ``board`` has answered what it was sent last."""
@@ -131,8 +160,8 @@ class Arm:
         return self._waiting == 0
 
     def feedback(self, session: int) -> protocol.Feedback:
-        """Return the arm's state as the console is told it; zeros for a board that was never heard."""
-        joints = bytearray(_JOINT_BYTES * self._n)
+        """Return the arm's state as the console is told it; a board that was never heard is at 0 and not homed."""
+        joints = bytearray(_UNHEARD * self._n)
         boards = b""
         seq = schema.SEQ_MAX
         for places, latest, lost in zip(self._places, self._latest, self._lost, strict=True):
@@ -218,16 +247,14 @@ class Arm:
 
     def command(self, message: protocol.ServoJp, now_ns: int) -> None:
         """Check a command and send each board its part, at once. Raises SurgeonError; then nothing was sent."""
-        if not self._engaged or self._stopping:
-            raise SurgeonError("the arm is not enabled; send enable first")
-        if self._paused:
-            raise SurgeonError("the arm is paused; send resume, then begin where it is")
-        if self.state != ENABLED:
-            raise SurgeonError(f"the arm is not ENABLED on every board yet, it is {STATES[self.state]}")
+        self._check_enabled()
         if len(message.position) != self._n:
             raise SurgeonError(f"{len(message.position)} joints; this arm has {self._n}")
         if message.seq <= self.operator_seq:
             raise SurgeonError(f"command {message.seq} is not newer than {self.operator_seq}; late ones are dropped")
+        if self._homing:
+            # Joints have got their places, and their limits.
+            self._begin_following(self.operator_seq)
         position, velocity = message.position, message.velocity
         for limits, q, v, last in zip(self._limits, position, velocity, self._last, strict=True):
             low, high, fastest, step = limits
@@ -245,6 +272,32 @@ class Arm:
             for index in indices:
                 frame += round(position[index] * MICRO), round(velocity[index] * MICRO)
             self._send(board, frame)
+
+    def home(self, seq: int, now_ns: int) -> None:
+        """Let the next joint that is not homed go on homing, and all others hold. Raises SurgeonError.
+
+        The console holds to run: this is a command, and counts as one.
+        """
+        self._check_enabled()
+        if seq <= self.operator_seq:
+            raise SurgeonError(f"home {seq} is not newer than {self.operator_seq}; late ones are dropped")
+        if self._home_failed:
+            raise SurgeonError(self._home_failed)
+        self._homing = True
+        self._engaging.clear()
+        self.operator_seq = seq
+        joint = next((joint for joint in self._homing_order if not self.is_homed(joint)), _NO_JOINT)
+        mine, channel = self._drives.get(joint, (_NO_JOINT, _NO_JOINT))
+        self._begin_round(now_ns)
+        for board in range(len(self.links)):
+            self._send(board, [schema.HOME, 0, seq, channel if board == mine else _NO_JOINT])
+
+    def unhome(self) -> None:
+        """Let the joints forget where they are, but for those whose encoder tells. Raises BedsideError."""
+        if not self.is_off:
+            raise SurgeonError("unhome is possible in DISABLED only")
+        for board, link in enumerate(self.links):
+            self._latest[board] = link.ask([schema.STATE_COMMAND, 0, max(0, self.operator_seq), schema.UNHOME])
 
     def cycle(self, now_ns: int) -> None:
         """End a cycle: count who did not answer, and cover silence with keep-alives."""
@@ -297,7 +350,10 @@ class Arm:
             elif isinstance(message, Event):
                 joints = self.cell.joints_of(self.cell.board[board].name)
                 joint = f", joint '{joints[message.channel][1].name}'" if 0 <= message.channel < len(joints) else ""
-                self._tell(causes.explain(message, link.label + joint))
+                text = causes.explain(message, link.label + joint)
+                if self._homing and message.code in HOME_REFUSALS:
+                    self._home_failed = text
+                self._tell(text)
         return completed
 
     # ---- inside --------------------------------------------------------------------------
@@ -317,6 +373,15 @@ class Arm:
                     f"joint '{joint.name}': a step of {jump:g} {unit} is above {step:g}; approach in smaller steps"
                 )
         return SurgeonError("; ".join(wrong))
+
+    def _check_enabled(self) -> None:
+        """Raise SurgeonError unless the arm takes commands."""
+        if not self._engaged or self._stopping:
+            raise SurgeonError("the arm is not enabled; send enable first")
+        if self._paused:
+            raise SurgeonError("the arm is paused; send resume, then begin where it is")
+        if self.state != ENABLED:
+            raise SurgeonError(f"the arm is not ENABLED on every board yet, it is {STATES[self.state]}")
 
     def _begin_round(self, now_ns: int) -> None:
         self._waiting = 0
@@ -338,6 +403,9 @@ class Arm:
         """Take the arm as it stands for what the console's next command must be near."""
         self._told_to.clear()
         self._engaging = dict.fromkeys(range(len(self.links)), 0)
+        self._homing = False
+        self._home_failed = ""
+        self._limits = [_limits_of(joint, self.is_homed(index)) for index, joint in enumerate(self.cell.joint)]
         self.operator_seq = seq
         self._last = self.feedback(0).position
         self._paused = False

@@ -88,7 +88,8 @@ def configure(cell: Cell, links: list[BoardLink], command_hz: float) -> None:
         identity = link.identify()
         check_identity(cell, slot.name, slot.port, identity)
         for _, joint in cell.joints_of(slot.name):
-            link.ask(scale.joint_message(joint, identity.tick_hz))
+            for message in scale.joint_messages(joint, identity.tick_hz):
+                link.ask(message)
         link.ask(scale.board_message(cell, slot.name, command_hz))
 
 

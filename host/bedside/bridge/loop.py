@@ -14,7 +14,7 @@ from bedside.bridge.status import StatusFeed
 from bedside.cell import Cell
 from bedside.clock import PeriodicTimer, be_on_time
 from bedside.errors import BedsideError, SurgeonError
-from bedside.link.messages import ENABLED, STATES
+from bedside.link.messages import STATES
 from bedside.surgeon import protocol
 from bedside.surgeon.server import Server
 
@@ -116,10 +116,10 @@ class Bridge:
                 self._arm.pause()
             elif message.command == "resume":
                 self._arm.resume(message.seq)
-            elif message.command == "home" and self._arm.state != ENABLED:
-                raise SurgeonError("home is possible in ENABLED only")
+            elif message.command == "home":
+                self._arm.home(message.seq, now_ns)
             elif message.command == "unhome":
-                raise SurgeonError("this arm's positions are absolute; there is nothing to forget")
+                self._arm.unhome()
         except BedsideError as error:
             self._server.refuse(str(error), now_ns)
             self._status.tell(f"console: {error}")

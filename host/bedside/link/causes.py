@@ -99,6 +99,11 @@ CAUSES: dict[int, tuple[str, str, str]] = {
         "the joint moved {value} urad (um) when its torque went: its brake does not hold, so its motor does",
         "support the joint, then disable, which takes the torque away; repair the brake before the arm is used again",
     ),
+    22: (
+        "sensor-disagrees",
+        "the encoder and the second sensor are {value} urad (um) apart",
+        "look for a slipping coupling or belt, a loose sensor or a wrong scale; then home the joint again",
+    ),
     32: (
         "bad-frame",
         "a frame was damaged (kind {value}: -1 COBS, -2 CRC, -3 length, -4 CBOR)",
@@ -164,6 +169,17 @@ CAUSES: dict[int, tuple[str, str, str]] = {
         "wait until it holds; after a fault disable and enable instead",
     ),
     48: ("brake-released", "someone holds the brakes open", "let go of the brake release first"),
+    49: (
+        "home-not-found",
+        "no index and no end stop as far as the joint got, {value} urad (um) by its encoder",
+        "check the index or the stop, homing.output against the joint's friction, and the sign of homing.speed",
+    ),
+    50: (
+        "home-unsure",
+        "what was found differs by {value} urad (um) when it is asked twice",
+        "look for what gives way: a slack coupling, a cable that drags, a noisy sensor; then home again",
+    ),
+    51: ("homing", "a joint still moves from homing", "let it come to rest, then send the measured position"),
 }
 
 _UNKNOWN = ("unknown", "code {code} with value {value}", "install matching host and firmware versions")

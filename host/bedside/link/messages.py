@@ -17,8 +17,11 @@ RESET_CAUSES = ("power on", "watchdog", "program ended", "unknown")
 
 # The fault at which a board goes on holding, until a person says that the load is supported.
 BRAKE_FAILED = 21
+NOT_HOMED = 512  # a flag of a joint
 # Codes of events below are faults, which latch; from here on they are refusals, which change nothing.
 FIRST_REFUSAL = 32
+# A joint that cannot be homed; its board says so again until the arm is enabled anew.
+HOME_REFUSALS = (49, 50)
 
 FLAGS = {
     1: "brake closed",
@@ -30,6 +33,7 @@ FLAGS = {
     64: "slowing",
     128: "current limited",
     256: "slew limited",
+    512: "not homed",
 }
 
 _HEAD, _JOINT = 10, 5

@@ -1,7 +1,8 @@
 """The proof that no product of the firmware's tick can leave 32 bits, from the ranges of what is multiplied.
 
-Each line is one product or sum of ``firmware/core/joint.py`` or ``profile.py``: the largest values that its clamps and
-the joint's configuration allow. The same code also runs in tests with an integer that raises when it leaves 32 bits.
+Each line is one product or sum of ``firmware/core/joint.py``, ``profile.py`` or ``homing.py``: the largest values that
+its clamps and the joint's configuration allow. The same code also runs in tests with an integer that raises when it
+leaves 32 bits.
 """
 
 from __future__ import annotations
@@ -20,6 +21,11 @@ _HEAT_LIMIT = 2**30 - 1
 _MOVE_MAX = 32767
 _HORIZON_MAX = 256
 _COUNT_MAX = 2**30
+_SCALE_MAX = 65535
+_DISTANCE_MAX = 16383
+# What a board lets a joint search, and its second sensor reach.
+_REACH_MAX = 2**26
+_SAMPLES = 8
 # Where a message's gains stand, each followed by its shift.
 _GAINS = range(12, 20, 2)
 
@@ -53,6 +59,10 @@ def products(message: list[int], tick_hz: int) -> dict[str, int]:
         "sum of the terms": 3 * _TERM_MAX + 2 * 32767,
         "output + slew": 32767 + slew,
         "velocity in feedback": _MOVE_MAX * tick_hz,
+        "second sensor * scale": 2**15 * _SCALE_MAX,
+        "place less the second sensor's": _COUNT_MAX + _REACH_MAX,
+        "samples of the second sensor, less the encoder's": _SAMPLES * 2 * _REACH_MAX - 1,
+        "counts since the index * scale": _DISTANCE_MAX * abs(count_scale),
     }
 
 

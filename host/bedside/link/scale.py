@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from bedside.cell import Cell, Joint, check_command_rate, load_board_type
+from bedside.cell import Absolute, AtEndStop, AtIndex, Cell, Joint, check_command_rate, load_board_type
 from bedside.errors import CellError
 from bedside.link import schema
 from bedside.link.products import check_products
@@ -24,6 +24,9 @@ _BRAKE_TEST_COUNTS = 2
 # A board refuses a joint whose stop takes longer.
 _STOP_MAX_S = 2
 MICRO = 1e6
+# Where the second sensor's 16 bits may end, in rad or m.
+_SENSOR_REACH = 67.0
+_ABSOLUTE, _INDEX, _END_STOP, _SENSOR = 1, 2, 3, 4
 
 
 def mantissa_and_shift(value: float, top: int, shift_max: int, what: str) -> tuple[int, int]:
@@ -63,6 +66,11 @@ def board_message(cell: Cell, name: str, command_hz: float) -> list[int]:
         len(names) if arm.run_loop else 0,
         place if arm.run_loop else 0,
     ]
+
+
+def joint_messages(joint: Joint, tick_hz: int) -> tuple[list[int], list[int]]:
+    """Return what configures ``joint`` on a board with this tick rate, in this order (link sequences 0)."""
+    return joint_message(joint, tick_hz), homing_message(joint)
 
 
 def joint_message(joint: Joint, tick_hz: int) -> list[int]:
@@ -145,19 +153,19 @@ def joint_message(joint: Joint, tick_hz: int) -> list[int]:
         round(limits.following * MICRO),
         *scale,
         *fixed,
-        round(gains.integral_max * (_Q15 - 1)),
-        round(gains.output_max * (_Q15 - 1)),
+        _output(gains.integral_max),
+        _output(gains.output_max),
         gains.filter_shift,
         -1 if drive.reversed else 1,
-        round(gains.gravity_bias * (_Q15 - 1)),
+        _output(gains.gravity_bias),
         max(1, round(_Q15 / (gains.slew_ms * tick_hz / 1000))) if gains.slew_ms * tick_hz > 1000 else _Q15 - 1,
         round(1000 * drive.current_max_a),
         *current_scale,
         heat_max,
-        round(drive.output_continuous * (_Q15 - 1)),
+        _output(drive.output_continuous),
         round(1000 * drive.current_off_a),
         steps_max,
-        round(drive.stuck_output * (_Q15 - 1)),
+        _output(drive.stuck_output),
         round(limits.standstill * MICRO),
         round(limits.engage * MICRO),
         round(limits.standstill * MICRO) if joint.brake else 0,
@@ -168,3 +176,35 @@ def joint_message(joint: Joint, tick_hz: int) -> list[int]:
     ]
     check_products(message, tick_hz, name)
     return message
+
+
+def homing_message(joint: Joint) -> list[int]:
+    """Return the configure-homing message (link sequence 0) for ``joint``. Raises CellError."""
+    homing, sensor = joint.homing, joint.sensor
+    message = [schema.CONFIGURE_HOMING, 0, joint.channel]
+    if isinstance(homing, Absolute):
+        place = round(homing.position * MICRO)
+        message += [_ABSOLUTE, place, 0, round(joint.limits.velocity * MICRO), _output(joint.gains.output_max)]
+    else:
+        place, park, method = 0, 0, _SENSOR
+        if isinstance(homing, (AtIndex, AtEndStop)):
+            place = round(homing.position * MICRO)
+            park = place if homing.park is None else round(homing.park * MICRO)
+            method = _INDEX if isinstance(homing, AtIndex) else _END_STOP
+        message += [method, place, park, round(homing.speed * MICRO), _output(homing.output)]
+    if not sensor:
+        return [*message, 0, 0, 0, 1]
+    name = f"joint[{joint.name}].sensor"
+    scale = mantissa_and_shift(MICRO / sensor.counts_per_unit, _SCALE_MAX, _SCALE_SHIFT_MAX, f"{name}.counts_per_unit")
+    reach = 32768 / abs(sensor.counts_per_unit) + abs(sensor.zero)
+    if reach > _SENSOR_REACH:
+        raise CellError(
+            f"{name}.counts_per_unit = {sensor.counts_per_unit:g}: 16 bits of it reach {reach:.3g} {joint.unit}, more "
+            f"than the {_SENSOR_REACH:g} of any joint"
+        )
+    return [*message, *scale, round(sensor.zero * MICRO), round(sensor.tolerance * MICRO)]
+
+
+def _output(share: float) -> int:
+    """Return a share of full drive in the board's units, Q15."""
+    return round(share * (_Q15 - 1))

@@ -24,7 +24,7 @@ from bedside.places import FIRMWARE
 from bedside.sim.plant import Plant
 
 # The messages of firmware/ports/__init__.py.
-_INPUTS = struct.Struct("<32i")
+_INPUTS = struct.Struct("<56i")
 _OUTPUTS = struct.Struct("<24i")
 _DRIVES, BRAKES_OPEN, RUN_CONTACT, _WATCHDOG = 8, 9, 10, 11
 _CHANNELS = 8
@@ -137,6 +137,8 @@ class SimBoard:
     def start(self) -> None:
         """Start the interpreter, as after power-on: what was on the line before is gone."""
         self.kill()
+        for plant in self.plants:
+            plant.power_on()
         os.set_blocking(self._master, False)
         termios.tcflush(self._slave, termios.TCIOFLUSH)
         # A flush leaves what the kernel has passed on already.
@@ -184,7 +186,10 @@ class SimBoard:
             round(1000 * plant.current) + stray for plant, stray in zip(self.plants, self.stray_ma, strict=True)
         ]
         switches = self.switches | (_RUN_LOOP if self.loop_alive else 0)
-        words = time_us & 0x3FFFFFFF, self.supply_mv, switches, self.reset_cause, *counts, *idle, *currents, *idle
+        words = [time_us & 0x3FFFFFFF, self.supply_mv, switches, self.reset_cause, *counts, *idle, *currents, *idle]
+        for name in ("index_count", "index_passes", "sensor"):
+            words += [getattr(plant, name) for plant in self.plants]
+            words += idle
         try:
             os.write(self._to_board, _INPUTS.pack(*words, *self._kept))
         except BrokenPipeError:

@@ -39,6 +39,9 @@ class Motor(Struct, forbid_unknown_fields=True):
 class Load(Struct, forbid_unknown_fields=True):
     """What the motor moves, at the joint: SI units, kg m^2 and N m, or kg and N on a prismatic joint.
 
+    An ``incremental`` encoder counts from where the joint is when its board is switched on. ``index`` is where it has
+    its index; ``sensor`` the counts per rad (or m) of a second sensor, and what it reads at 0.
+
     ``gravity`` is the largest torque of gravity, which acts as a pendulum's that hangs at ``gravity_zero``;
     on a prismatic joint it is a constant force towards smaller positions.
     """
@@ -53,6 +56,9 @@ class Load(Struct, forbid_unknown_fields=True):
     brake_open_ms: NotNegative
     brake_close_ms: NotNegative
     counts_per_unit: float
+    encoder: Literal["absolute", "incremental"] = "absolute"
+    index: float | None = None
+    sensor: tuple[float, float] | None = None
     gravity_zero: float = 0.0
     start: float = 0.0
 
@@ -74,6 +80,9 @@ class Plant:
         self.velocity = 0.0
         self.current = 0.0
         self.brake_closed = True
+        self.index_count = 0
+        self.index_passes = 0
+        self._count_zero = 0
         self._brake_due_s = 0.0
         self._period_s = period_s
         self._k = motor.torque_constant_nm_per_a * motor.gear_ratio
@@ -84,7 +93,21 @@ class Plant:
     @property
     def count(self) -> int:
         """What the encoder reads."""
-        return math.floor(self.position * self.load.counts_per_unit)
+        return self._count_at(self.position) - self._count_zero
+
+    @property
+    def sensor(self) -> int:
+        """What the second sensor reads, 0 if there is none."""
+        scale, zero = self.load.sensor or (0.0, 0.0)
+        return round(self.position * scale + zero)
+
+    def power_on(self) -> None:
+        """Begin to count, as the counter of a board that starts does."""
+        self._count_zero = self._count_at(self.position) if self.load.encoder == "incremental" else 0
+        self.index_count = self.index_passes = 0
+
+    def _count_at(self, position: float) -> int:
+        return math.floor(position * self.load.counts_per_unit)
 
     def gravity(self) -> float:
         """Return the load's torque (or force) against positive motion."""
@@ -94,6 +117,15 @@ class Plant:
 
     def step(self, duty: float, drive_on: bool, brake_open: bool) -> None:
         """Advance by one period with the drive at ``duty`` (-1 to 1) and the brake energised or not."""
+        begun = self.position
+        self._move(duty, drive_on, brake_open)
+        index = self.load.index
+        if index is not None and (begun < index) != (self.position < index):
+            # Caught by the counter's hardware, however fast the joint is.
+            self.index_count = self._count_at(index) - self._count_zero
+            self.index_passes += 1
+
+    def _move(self, duty: float, drive_on: bool, brake_open: bool) -> None:
         load = self.load
         dt = self._period_s
         self._move_brake(brake_open)

@@ -1,4 +1,7 @@
-"""`bedside drive`: enable the arm, move to the start of a motion, stream it, stop, and write what came back."""
+"""`bedside drive`: enable the arm, move to the start of a motion, stream it, stop, and write what came back.
+
+`bedside home`: enable the arm, hold homing until every joint knows where it is, stop.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ from typing import IO, Any
 from bedside.cell import Cell
 from bedside.clock import PeriodicTimer
 from bedside.errors import SurgeonError
-from bedside.link.messages import BRAKE_FAILED, DISABLED, ENABLED, FAULT, OFF, PAUSED, RUN, STATES
+from bedside.link import causes
+from bedside.link.messages import BRAKE_FAILED, DISABLED, ENABLED, FAULT, NOT_HOMED, OFF, PAUSED, RUN, STATES
 from bedside.surgeon import protocol
 from bedside.surgeon.console import Console
 from bedside.surgeon.motion import Approach, Eased, Motion
@@ -83,11 +87,9 @@ class Drive:
 
     def run(self, motion: Motion) -> None:
         """Drive the arm through ``motion``. Raises SurgeonError when the arm stops by itself or the bridge is gone."""
-        now = self._console.attach()
-        if now.state == FAULT:
-            raise SurgeonError("the arm is in FAULT; when its cause is gone, clear it with 'bedside drive --clear'")
-        if now.state not in (DISABLED, PAUSED):
-            raise SurgeonError(f"the arm is {STATES[now.state]}; wait until it is off")
+        now = self._attach(DISABLED, PAUSED)
+        if not now.is_homed:
+            raise SurgeonError(f"{self._not_homed(now)} not homed; run 'bedside home' first")
         joints = self._cell.joint
         eased = Eased(motion)
         self._console.state_command("enable" if now.state == DISABLED else "resume", self._hz)
@@ -100,6 +102,55 @@ class Drive:
         finally:
             with contextlib.suppress(SurgeonError):
                 self._stop()
+
+    def home(self) -> None:
+        """Home every joint that needs it; ``progress`` is told of joints instead of seconds.
+
+        Raises SurgeonError when the arm stops by itself, or the bridge is gone.
+        """
+        if self._attach(DISABLED).is_homed:
+            return
+        self._console.state_command("enable", self._hz)
+        try:
+            begun, deadline = False, time.monotonic() + _ENABLE_S
+            for _ in self._paced():
+                latest = self._console.latest
+                assert latest
+                if begun:
+                    self._check_running(latest)
+                elif time.monotonic() > deadline:
+                    raise SurgeonError(f"the arm does not become ENABLED; it is {STATES[latest.state]}")
+                begun = latest.state == ENABLED
+                waiting = sum(bool(flags & NOT_HOMED) for flags in latest.flags)
+                self._progress(len(latest.flags) - waiting, len(latest.flags))
+                if begun and not waiting:
+                    return
+                if begun:
+                    self._console.state_command("home")
+        finally:
+            with contextlib.suppress(SurgeonError):
+                self._stop()
+
+    def _attach(self, *states: int) -> protocol.Feedback:
+        """Take the arm, which must be in one of ``states``; return what it does."""
+        now = self._console.attach()
+        if now.state == FAULT:
+            raise SurgeonError("the arm is in FAULT; when its cause is gone, clear it with 'bedside drive --clear'")
+        if now.state not in states:
+            raise SurgeonError(f"the arm is {STATES[now.state]}; wait until it is off")
+        return now
+
+    def _not_homed(self, feedback: protocol.Feedback) -> str:
+        names = [joint.name for joint, flags in zip(self._cell.joint, feedback.flags, strict=True) if flags & NOT_HOMED]
+        return f"joint{'s' * (len(names) > 1)} {', '.join(names)} {'are' if len(names) > 1 else 'is'}"
+
+    def _check_running(self, feedback: protocol.Feedback) -> None:
+        if feedback.state != ENABLED:
+            names = [causes.name_of(board[3]) for board in feedback.boards if board[3]]
+            raise SurgeonError(
+                f"the arm has stopped by itself: {STATES[feedback.state]}, {', '.join(names) or 'cause unknown'}; "
+                "look at the bridge's messages"
+            )
 
     def _stop(self) -> None:
         """Stop the arm and wait until it is off; a fault ends this, and stays until a person clears it."""
@@ -162,11 +213,8 @@ class Drive:
             t = time.monotonic() - begun
             self._command(*motion.at(min(t, motion.duration_s)))
             latest = self._console.latest
-            if latest and latest.state != ENABLED:
-                causes = [board[3] for board in latest.boards if board[3]]
-                raise SurgeonError(
-                    f"the arm has stopped by itself: {STATES[latest.state]}, cause {causes or 'unknown'}"
-                )
+            if latest:
+                self._check_running(latest)
             if progress:
                 progress(min(t, motion.duration_s), motion.duration_s)
             if t >= motion.duration_s:

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from bedside.errors import SurgeonError
+from bedside.link.messages import NOT_HOMED
 
 Count = Annotated[int, Meta(ge=0, le=0x7FFFFFFF)]
 # Longer than any datagram for 64 joints, shorter than what could cost time to parse.
@@ -34,7 +35,7 @@ class ServoJp(Struct, array_like=True, tag=1, frozen=True):
 class StateCommand(Struct, array_like=True, tag=2, frozen=True):
     """state_command; 'attach' to receive feedback, 'detach' to leave the arm; ``command_hz`` counts for enable.
 
-    Encoders are absolute, so an arm is always homed: 'home' does nothing in ENABLED, and 'unhome' is refused.
+    'home' is held to run: the arm homes, one joint after another, as long as newer ones come as often as commands.
     """
 
     session: Count
@@ -92,6 +93,11 @@ class Feedback(Struct, array_like=True, tag=3):
     def flags(self) -> list[int]:
         """Flags of each joint, see ``bedside.link.messages.FLAGS``."""
         return self._joints(4)
+
+    @property
+    def is_homed(self) -> bool:
+        """Whether every joint knows where it is."""
+        return not any(flags & NOT_HOMED for flags in self.flags)
 
     def _joints(self, field: int) -> list[int]:
         return unpack(self.packed_joints)[field::JOINT_FIELDS]

@@ -79,7 +79,7 @@ class Server:
             if sender != self._console or message.session != self.session:
                 self._admit(message, sender, now_ns, arm_is_off)
             command = message.command if isinstance(message, protocol.StateCommand) else ""
-            if command in ("enable", "resume") and message.seq <= self._newest_seq:
+            if command in ("enable", "resume", "home") and message.seq <= self._newest_seq:
                 raise SurgeonError(
                     f"{command} {message.seq} is not newer than {self._newest_seq}; old ones are dropped"
                 )
