@@ -237,6 +237,12 @@ def reverse(rig: Rig) -> None:
     bend(rig.plants[JOINT], lambda count: 2 * turned_at - count)
 
 
+def slip(rig: Rig) -> None:
+    """Let the encoder's coupling slip: a tenth of the way from here on is not counted."""
+    here = rig.plants[JOINT].count
+    bend(rig.plants[JOINT], lambda count: count - (count - here) // 10)
+
+
 def jam(rig: Rig) -> None:
     """Hold the joint fast."""
     rig.plants[JOINT].load.coulomb = 100.0
@@ -324,6 +330,7 @@ FAILURES = [
     Failure("encoder stuck", stick, straighten),
     Failure("encoder jumps", jump, straighten),
     Failure("encoder reversed", reverse, straighten),
+    Failure("encoder slips", slip, straighten),
     Failure("joint jammed", jam, free),
     Failure("brake slips, console silent", brake_grips(0.4, silence_console), mend_brake),
     Failure("brake does not close, console silent", brake_grips(0.0, silence_console), mend_brake),
