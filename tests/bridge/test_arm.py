@@ -12,52 +12,7 @@ from bedside.link.messages import DISABLED, ENABLED, FAULT, OFF, PAUSED, RAMP, R
 from bedside.sim.board import BRAKE_RELEASE
 from bedside.sim.world import World
 from bedside.surgeon.protocol import ServoJp
-
-
-class Operator:
-    """Drives an arm in virtual time: a cycle a millisecond, a command every five."""
-
-    def __init__(self, arm: Arm, world: World) -> None:
-        self.arm = arm
-        self.world = world
-        self.seq = 1
-        self.now = 0
-        self.deaf: set[int] = set()
-
-    def serve(self, cycles: int) -> None:
-        for _ in range(cycles):
-            self.world.advance(1)
-            self.now += 1_000_000
-            self.arm.cycle(self.now)
-            self.listen()
-
-    def listen(self) -> None:
-        for board, link in enumerate(self.arm.links):
-            if board in self.arm.gone or board in self.deaf:
-                continue
-            while not self.arm.is_answered(board) and board not in self.arm.gone:
-                link.wait_readable(1.0)
-                self.arm.receive(board, self.now)
-
-    def enable(self) -> None:
-        self.serve(1)
-        self.arm.enable(self.seq, 200.0)
-        self.serve(2)
-        while any(board[2] != RUN for board in self.arm.feedback(0).boards):
-            self.command(self.arm.feedback(0).setpoint, [0.0] * 7)
-
-    def command(self, position: list[float], velocity: list[float]) -> None:
-        self.seq += 1
-        self.arm.command(ServoJp(0, self.seq, position, velocity), self.now)
-        self.listen()
-        self.serve(5)
-
-    def move(self, commands: int) -> None:
-        at = self.arm.feedback(0).setpoint
-        for k in range(commands):
-            speed = 0.3 * min(1.0, k / 20)
-            at = [x + speed * 0.005 * (0.1 if i == 2 else 1.0) for i, x in enumerate(at)]
-            self.command(at, [speed * (0.1 if i == 2 else 1.0) for i in range(7)])
+from lockstep import Operator
 
 
 @pytest.fixture

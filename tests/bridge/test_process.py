@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -17,9 +18,11 @@ from bedside.bridge.connect import close, connect
 from bedside.cell import Cell, load_cell
 from bedside.link import schema
 from bedside.link.messages import DISABLED, FAULT, OFF
+from bedside.places import BOARDS
 from bedside.sim.world import World
 from lockstep import PSM
 
+TRAINER = BOARDS / "cells" / "trainer.toml"
 # Frames under way when a process dies, and the reading of the clock from another thread.
 SLACK_TICKS = 15
 
@@ -27,10 +30,10 @@ SLACK_TICKS = 15
 class Site:
     """An arm in real time: its world in a thread of this process, bridge and console in processes of their own."""
 
-    def __init__(self, directory: Path, port: int) -> None:
+    def __init__(self, directory: Path, port: int, cell: Path = PSM) -> None:
         self.directory = directory
         self.cell_path = directory / "cell.toml"
-        text = PSM.read_text().replace("127.0.0.1:36010", f"127.0.0.1:{port}")
+        text = cell.read_text().replace("127.0.0.1:36010", f"127.0.0.1:{port}")
         self.cell_path.write_text(text.replace("../plants", str(PSM.parent.parent / "plants")))
         self.cell: Cell = load_cell(self.cell_path)
         self.processes: list[subprocess.Popen[str]] = []
@@ -186,3 +189,27 @@ def test_a_console_that_freezes_leaves_a_fault_that_only_a_person_clears(site: S
     bridge.send_signal(signal.SIGINT)
     bridge.communicate(timeout=20)
     assert site.states() == [(FAULT, OFF)] * 3, "neither the console's end nor the bridge's cleared it"
+
+
+def test_an_arm_homes_before_it_drives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BEDSIDE_SIM", str(tmp_path))
+    with contextlib.closing(Site(tmp_path, 37100 + os.getpid() % 1000, TRAINER)) as site:
+        site.until(lambda: site.world.ticks > 10, "board up")
+        bridge = site.start("bridge")
+        assert bridge.stdout
+        assert "listening on" in bridge.stdout.readline()
+        early, _ = site.start("drive", "--seconds", "1").communicate(timeout=20)
+        assert "joints yaw, pitch, insertion are not homed; run 'bedside home' first" in early
+        for _ in range(4):
+            out, _ = site.start("home").communicate(timeout=60)
+            if "every joint is homed" in out:
+                break
+            # This machine stalled for longer than a timeout, and the arm stopped, as it should.
+            assert "the arm has stopped by itself" in out
+            site.start("drive", "--clear").wait(20)
+        assert "trainer: every joint is homed" in out
+        again = site.start("home")
+        assert again.communicate(timeout=20)[0].strip() == "trainer: every joint is homed"
+        drive = site.start("drive", "--seconds", "1")
+        site.until(lambda: site.speed() > 0.05 or drive.poll() is not None, "moving")
+        assert drive.poll() is None

@@ -5,11 +5,11 @@ Knows neither network nor clock: the caller says when a cycle ends and hands in 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 from bedside.bridge.connect import configure
-from bedside.cell import Absolute, Cell, Joint
+from bedside.bridge.envelope import Envelope
+from bedside.cell import Cell
 from bedside.errors import BedsideError, LinkError, SurgeonError
 from bedside.link import causes, schema
 from bedside.link.board import BoardLink
@@ -45,21 +45,11 @@ _FOLLOWING = (BUILDING, OPENING, RUN)
 _JOINT_BYTES = 4 * JOINT_FIELDS
 _UNHEARD = protocol.pack([0, 0, 0, 0, NOT_HOMED])
 _NO_JOINT = -1
-Limits = tuple[float, float, float, float]
 
 
 def _slot(joint: int) -> slice:
     """Where a joint's fields stand among packed ones."""
     return slice(_JOINT_BYTES * joint, _JOINT_BYTES * (joint + 1))
-
-
-def _limits_of(joint: Joint, homed: bool) -> Limits:
-    """Return lowest and highest position, speed and step that a command may have; the board checks them again."""
-    low, high = joint.limits.position
-    if homed or isinstance(joint.homing, Absolute):
-        return low, high, joint.limits.velocity, joint.limits.step
-    # Where it is nobody knows, so only the board can say where it must end.
-    return -math.inf, math.inf, abs(joint.homing.speed), joint.limits.step
 
 
 class Arm:
@@ -81,7 +71,7 @@ class Arm:
         self._places = [
             [(_slot(channel), _slot(index)) for channel, index in enumerate(order)] for order in self._order
         ]
-        self._limits = [_limits_of(joint, homed=False) for joint in cell.joint]
+        self._envelope = Envelope(cell.joint)
         # Of each joint, which board drives it on which channel.
         self._drives = {
             index: (board, channel) for board, order in enumerate(self._order) for channel, index in enumerate(order)
@@ -90,7 +80,6 @@ class Arm:
         self._homing = False
         # Why the board refuses to go on homing.
         self._home_failed = ""
-        self._engage = [joint.limits.engage for joint in cell.joint]
         self._latest: list[Feedback | None] = [None] * len(links)
         self._awaited = [0] * len(links)
         self._period_ns = round(1e9 / cell.arm.cycle_hz)
@@ -256,13 +245,10 @@ class Arm:
             # Joints have got their places, and their limits.
             self._begin_following(self.operator_seq)
         position, velocity = message.position, message.velocity
-        for limits, q, v, last in zip(self._limits, position, velocity, self._last, strict=True):
-            low, high, fastest, step = limits
-            if not (low <= q <= high and -fastest <= v <= fastest and -step <= q - last <= step):
-                raise self._beyond_limits(position, velocity)
+        self._envelope.check(position, velocity, self._last)
         if self._engaging:
             # Until every board has taken a command where the arm is, none follows: one that refuses holds all.
-            self._check_engagement(position)
+            self._envelope.check_engagement(position, self._last)
             position, velocity = self._last, [0.0] * self._n
         self.operator_seq = message.seq
         self._last = position
@@ -358,22 +344,6 @@ class Arm:
 
     # ---- inside --------------------------------------------------------------------------
 
-    def _beyond_limits(self, position: list[float], velocity: list[float]) -> SurgeonError:
-        """Say which joint is commanded beyond which of its limits."""
-        wrong = []
-        for index, (joint, (low, high, fastest, step)) in enumerate(zip(self.cell.joint, self._limits, strict=True)):
-            q, v, unit = position[index], velocity[index], joint.unit
-            jump = abs(q - self._last[index])
-            if not low <= q <= high:
-                wrong.append(f"joint '{joint.name}': position {q:g} {unit} is outside {low:g} to {high:g}")
-            elif not abs(v) <= fastest:
-                wrong.append(f"joint '{joint.name}': velocity {v:g} {unit}/s is above {fastest:g}")
-            elif not jump <= step:
-                wrong.append(
-                    f"joint '{joint.name}': a step of {jump:g} {unit} is above {step:g}; approach in smaller steps"
-                )
-        return SurgeonError("; ".join(wrong))
-
     def _check_enabled(self) -> None:
         """Raise SurgeonError unless the arm takes commands."""
         if not self._engaged or self._stopping:
@@ -405,7 +375,7 @@ class Arm:
         self._engaging = dict.fromkeys(range(len(self.links)), 0)
         self._homing = False
         self._home_failed = ""
-        self._limits = [_limits_of(joint, self.is_homed(index)) for index, joint in enumerate(self.cell.joint)]
+        self._envelope.update([self.is_homed(joint) for joint in range(self._n)])
         self.operator_seq = seq
         self._last = self.feedback(0).position
         self._paused = False
@@ -414,15 +384,6 @@ class Arm:
         self._paused = True
         self._resuming.clear()
         self._tell_all(schema.PAUSE)
-
-    def _check_engagement(self, position: list[float]) -> None:
-        """Raise SurgeonError unless a command to ``position`` begins where the arm is."""
-        for joint, here, wanted, most in zip(self.cell.joint, self._last, position, self._engage, strict=True):
-            if not abs(wanted - here) <= most:
-                raise SurgeonError(
-                    f"joint '{joint.name}': the first command is {abs(wanted - here):g} {joint.unit} off the arm, "
-                    f"more than {most:g}; begin at its measured position"
-                )
 
     def _tell_all(self, command: int) -> None:
         """Tell every board, and again in each cycle those that follow, until they do not."""
