@@ -8,11 +8,12 @@ import pytest
 from bedside.cell import load_cell
 from bedside.cli import main
 from bedside.errors import CellError
-from bedside.link.scale import joint_message
+from bedside.link.scale import homing_message, joint_message
 from bedside.places import BOARDS
 from bedside.sim.plant import load_plants
 
 PSM = (BOARDS / "cells" / "psm.toml").read_text()
+TRAINER = (BOARDS / "cells" / "trainer.toml").read_text()
 JAW = PSM[PSM.rindex("[[joint]]") :]
 
 
@@ -75,6 +76,14 @@ def test_the_cells_that_ship_are_valid(path: Path) -> None:
         ),
         ("continuous_a = 1.5", "continuous_a = 0.6", "continuous_a = 1.5: must be below current_max_a (1.4)"),
         ("= = 3", "cycle_hz = 250", "not valid TOML"),
+        (
+            'method = "absolut"',
+            'method = "absolute"',
+            "key 'joint[outer_yaw].homing.method' = 'absolut': expected absolute, index, end-stop, sensor",
+        ),
+        ('methd = "absolute"', 'method = "absolute"', "key 'joint[outer_yaw].homing'"),
+        ("counts_per_unit = 0, zero", "counts_per_unit = 1200, zero", "sensor.counts_per_unit = 0: must not be zero"),
+        ("tolerence = 0.05", "tolerance = 0.05", "sensor.tolerence' = 0.05: did you mean 'tolerance'?"),
     ],
 )
 def test_a_mistake_is_named_with_key_value_and_what_is_allowed(
@@ -87,6 +96,50 @@ def test_a_mistake_is_named_with_key_value_and_what_is_allowed(
         load_cell(path)
     assert str(refused.value).startswith(f"{path}: ")
     assert message in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "message"),
+    [
+        (
+            "speed = 0, output = 0.05",
+            "speed = -0.2, output = 0.05",
+            "homing.speed = 0: its sign says which way to search",
+        ),
+        (
+            "speed = 2.1, output = 0.05",
+            "speed = -0.2, output = 0.05",
+            "allowed are up to limits.velocity (2) either way",
+        ),
+        ("output = 0.2, park = 0.0", "output = 0.05, park = 0.0", "to 0.1, the lesser of drive.stuck_output"),
+        ("output = 0.002", "output = 0.015", "allowed are gains.gravity_bias (0.0025), which holds the joint"),
+        ("park = 1.7", "park = 0.0", "joint[yaw].homing.park = 1.7: must be within limits.position = [-1.6, 1.6]"),
+        ("park = -0.96", "park = -0.9", "joint[pitch].homing.park = -0.96: must be within limits.position"),
+        (
+            "speed = 0.2, output = 0.05, park = -0.9",
+            "speed = -0.2, output = 0.05, park = -0.9",
+            "must be behind the stop",
+        ),
+        ("# sensor", "sensor = {", 'joint[insertion].homing.method = "sensor": the joint has no sensor'),
+        ("sped = -0.2", "speed = -0.2", "unknown key 'joint[yaw].homing.sped' = -0.2: did you mean 'speed'?"),
+    ],
+)
+def test_a_mistake_in_homing_is_named(tmp_path: Path, wrong: str, right: str, message: str) -> None:
+    assert right in TRAINER
+    path = tmp_path / "cell.toml"
+    path.write_text(TRAINER.replace(right, wrong, 1))
+    with pytest.raises(CellError) as refused:
+        load_cell(path)
+    assert message in str(refused.value)
+
+
+def test_a_sensor_that_reaches_beyond_any_joint_is_refused() -> None:
+    joint = load_cell(BOARDS / "cells" / "trainer.toml").joint[2]
+    homing_message(joint)
+    assert joint.sensor
+    joint.sensor.counts_per_unit = 400
+    with pytest.raises(CellError, match=r"joint\[insertion\]\.sensor\.counts_per_unit = 400: 16 bits of it reach 82"):
+        homing_message(joint)
 
 
 def test_a_missing_key_is_named(tmp_path: Path) -> None:

@@ -143,7 +143,9 @@ def configure_homing(records: "array[int]", homes: "array[int]", message: "array
         return _PARK
     if not 0 < abs(speed) <= home[L.HOME_VELOCITY_MAX] or (method == L.HOME_END_STOP and (place - park) * speed <= 0):
         return _SPEED
-    if not abs(joint[L.BIAS]) <= message[_OUTPUT] <= home[L.HOME_OUTPUT_MAX]:
+    # What may press on an end stop is less than what moves the joint for certain.
+    most = home[L.HOME_OUTPUT_MAX] if absolute else min(home[L.HOME_OUTPUT_MAX], home[L.HOME_STUCK_OUTPUT])
+    if not abs(joint[L.BIAS]) <= message[_OUTPUT] <= most:
         return _OUTPUT
     if (home[L.HOME_METHOD], home[L.HOME_PLACE]) != (method, place):
         forget(joint)
@@ -191,7 +193,7 @@ def limit(records: "array[int]", joint: "memoryview[int]", home: "memoryview[int
         joint[L.SPEED_MAX] = min(joint[L.SPEED_MAX], pace + (pace >> 4) + 1)
         joint[L.VELOCITY_MAX] = min(joint[L.VELOCITY_MAX], (pace + 1) * records[L.TICK_HZ] // 256)
         joint[L.OUTPUT_MAX] = home[L.HOME_OUTPUT]
-        joint[L.STUCK_OUTPUT] = max(1, min(joint[L.STUCK_OUTPUT], home[L.HOME_OUTPUT] * 7 // 8))
+        joint[L.STUCK_OUTPUT] = max(1, home[L.HOME_OUTPUT] * 7 // 8)
         joint[L.STUCK_MAX] = max(joint[L.STUCK_MAX], records[L.TICK_HZ] * _STUCK_MS // 1000)
         joint[L.SENSOR_SCALE] = 0
         if abs(joint[L.HOLD_OUTPUT]) > home[L.HOME_OUTPUT]:

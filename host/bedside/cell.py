@@ -362,10 +362,11 @@ def _check_homing(joint: Joint, homing: AtIndex | AtEndStop | BySensor) -> None:
             f"{where}.speed = {homing.speed:g}: its sign says which way to search; allowed are up to limits.velocity "
             f"({joint.limits.velocity:g}) either way"
         )
-    if not abs(joint.gains.gravity_bias) <= homing.output <= joint.gains.output_max:
+    most = min(joint.gains.output_max, joint.drive.stuck_output)
+    if not abs(joint.gains.gravity_bias) <= homing.output <= most:
         raise CellError(
             f"{where}.output = {homing.output:g}: allowed are gains.gravity_bias ({joint.gains.gravity_bias:g}), which "
-            f"holds the joint, to gains.output_max ({joint.gains.output_max:g})"
+            f"holds the joint, to {most:g}, the lesser of drive.stuck_output and gains.output_max: it presses on stops"
         )
     if isinstance(homing, BySensor):
         if not joint.sensor:

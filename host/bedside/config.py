@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -56,14 +57,22 @@ def _explain(message: str, raw: Any, kind: type) -> str:
         return f"unknown key '{key}' = {value[wrong]!r}: {hint}"
     if "missing required field" in what:
         return f"key '{key or 'top level'}': {what[0].lower()}{what[1:]}"
+    kinds = [str(struct.tag) for struct in _structs(msgspec.inspect.type_info(kind)) if struct.tag_field == name]
+    if kinds:
+        return f"key '{key}' = {value!r}: expected {', '.join(kinds)}"
     return f"key '{key}' = {value!r}: {what[0].lower()}{what[1:]}"
 
 
 def _all_fields(kind: type) -> list[str]:
-    found: list[str] = []
-    for info in msgspec.inspect.type_info(kind).fields:  # type: ignore[attr-defined]
-        found.append(info.encode_name)
-        inner = getattr(info.type, "item_type", info.type)
-        if isinstance(inner, msgspec.inspect.StructType):
-            found += _all_fields(inner.cls)
-    return found
+    return [field.encode_name for struct in _structs(msgspec.inspect.type_info(kind)) for field in struct.fields]
+
+
+def _structs(kind: Any) -> Iterator[msgspec.inspect.StructType]:
+    """Yield every struct that may stand in a file of this ``kind``."""
+    if isinstance(kind, msgspec.inspect.StructType):
+        yield kind
+        inner = [field.type for field in kind.fields]
+    else:
+        inner = [*getattr(kind, "types", []), *filter(None, [getattr(kind, "item_type", None)])]
+    for part in inner:
+        yield from _structs(part)

@@ -85,8 +85,8 @@ def test_joints_home_one_after_another_in_the_cells_order(operator: Operator, wo
 
 def test_after_homing_the_console_takes_the_arm_over_where_it_is_with_its_full_limits(operator: Operator) -> None:
     enable(operator)
+    here = operator.arm.feedback(0).position
     with pytest.raises(SurgeonError, match=r"joint 'yaw': velocity 1 rad/s is above 0\.2, because it is not homed"):
-        here = operator.arm.feedback(0).position
         operator.arm.command(ServoJp(0, operator.seq + 1, here, [1.0, 0.0, 0.0]), operator.now)
     operator.home()
     for _ in range(4):
