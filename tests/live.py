@@ -35,6 +35,7 @@ class LiveBench(BoardBench):
             gentle.name, gentle.channel, gentle.board = joint.name, channel, self.name
             gentle.gains.output_max = _OUTPUT_MAX
             gentle.limits.position = _ANYWHERE
+            gentle.sensor = None
             self.joints.append(gentle)
         arm = Arm(self.name, operator_timeout_ms=_OPERATOR_TIMEOUT_MS, link_timeout_ms=_LINK_TIMEOUT_MS, hold_ms=200)
         self.cell = Cell(arm, [BoardSlot(self.name, "sim", port)], self.joints)

@@ -12,6 +12,7 @@ _OPERATOR_AGE = const(4)
 _OPERATOR_SEQ = const(6)
 _NEW_COMMAND = const(8)
 _ENGAGED = const(23)
+_REQUEST = const(26)
 _MOVING = const(30)
 _TICK_HZ = const(35)
 _JOINTS = const(36)
@@ -74,7 +75,7 @@ def take(j: ptr32, message: ptr32, count: int) -> int:
     engages = 0
     if phase == _RUN and b[_ENGAGED] != _CONSOLE:
         engages = 1
-        if b[_ENGAGED] == _HOMING and b[_MOVING]:
+        if b[_ENGAGED] == _HOMING and (b[_MOVING] or b[_REQUEST]):
             b[_REFUSAL_VALUE] = phase
             return _REFUSED_HOMING
     message = setpoints

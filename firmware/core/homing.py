@@ -158,7 +158,8 @@ def home(records, homes, inputs, message) -> int:
     if channel >= n:
         b[_REFUSAL_VALUE] = n
         return _REFUSED_CHANNEL
-    if phase == _RUN:
+    # Until the tick has taken up a shift, it may come between any two lines: no place means what it did.
+    if phase == _RUN and b[_REQUEST] != _REQUEST_SHIFT:
         j = b
         h = ptr32(homes)
         begins = 0
@@ -226,8 +227,6 @@ def _go_on(records, homes, inputs, channel: int) -> int:
         b[_REFUSAL_VALUE] = h[_HOME_HIGHEST]
         return h[_HOME_LOWEST]
     if step == _SHIFTING:
-        if b[_REQUEST] == _REQUEST_SHIFT:
-            return 0
         if j[_ZERO] != h[_HOME_FOUND]:
             # A fault came first, and the arm has been resumed since.
             h[_HOME_STEP] = _BEGIN

@@ -178,8 +178,26 @@ def test_a_joint_whose_encoder_jumped_must_be_configured_before_it_is_enabled(
     moving.state_command(schema.ENABLE)
     assert moving.tick().state == DISABLED
     assert causes.name_of(moving.events[-1].code) == "not-configured"
+    # It jumps back.
+    monkeypatch.undo()
+    moving.tick(2)
+    moving.state_command(schema.DISABLE)
+    moving.tick(2)
     moving.configure()
     assert moving.enable().state == ENABLED
+
+
+def test_a_joint_that_is_configured_with_an_encoder_off_its_place_is_caught_by_the_second_sensor(
+    moving: BoardBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bend_encoder(monkeypatch, moving.plants[0], lambda count: count + 5000)
+    next_fault(moving, 1)
+    moving.until_off()
+    moving.state_command(schema.DISABLE)
+    moving.tick(2)
+    moving.configure()
+    feedback = moving.tick(3 * 8)
+    assert (feedback.state, cause(feedback)) == (FAULT, "sensor-disagrees")
 
 
 def test_a_fault_in_a_pause_is_told_as_what_it_is(moving: BoardBench, board: SimBoard) -> None:

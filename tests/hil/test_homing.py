@@ -55,7 +55,7 @@ def word(bench: BoardBench, channel: int) -> Feedback:
     """Say once that ``channel`` goes on homing, and let a command period pass; return the answer to the word."""
     bench.operator_seq += 1
     feedback = bench.talk([schema.HOME, 0, bench.operator_seq, channel])
-    bench.pass_ticks(5)
+    bench.tick(round(bench.tick_hz / bench.cell.arm.command_hz))
     return feedback
 
 
@@ -112,13 +112,41 @@ def test_each_method_finds_the_joints_place_slowly_and_gently(trainer: BoardBenc
     assert not feedback.flags[channel] & NOT_HOMED
     for _ in range(40):
         feedback = word(trainer, -1)
-    assert abs(feedback.positions[channel] / 1e6 - plant.position) < PLACE
+    assert abs(feedback.positions[channel] / 1e6 - plant.position) < (1e-4 if joint.unit == "m" else PLACE)
     if isinstance(homing, (AtIndex, AtEndStop)):
         assert homing.park is not None
         assert abs(plant.position - homing.park) < PLACE
     assert max(fastest) <= SPEED_SLACK * abs(homing.speed)  # type: ignore[union-attr]
     assert max(hardest) <= homing.output * 32768  # type: ignore[union-attr]
     assert feedback.state == ENABLED
+    assert trainer.events == []
+
+
+@pytest.mark.parametrize("command_hz", [20, 50, 1000])
+@pytest.mark.parametrize("channel", [YAW, PITCH, INSERTION])
+def test_a_joint_homes_at_any_rate_of_words(trainer: BoardBench, channel: int, command_hz: int) -> None:
+    trainer.cell.arm.command_hz = command_hz
+    place(trainer, YAW, 0.25)
+    run(trainer)
+    home(trainer, channel)
+    word(trainer, -1)
+    assert abs(trainer.tick().positions[channel] / 1e6 - trainer.plants[channel].position) < PLACE
+    assert trainer.events == []
+
+
+@pytest.mark.parametrize("channel", [YAW, PITCH, INSERTION])
+def test_words_that_come_in_heaps_home_as_well(trainer: BoardBench, channel: int) -> None:
+    place(trainer, YAW, 0.25)
+    run(trainer)
+
+    def again(_: Feedback) -> None:
+        for _ in range(2):
+            trainer.operator_seq += 1
+            trainer.talk([schema.HOME, 0, trainer.operator_seq, channel])
+
+    home(trainer, channel, each=again)
+    word(trainer, -1)
+    assert abs(trainer.tick().positions[channel] / 1e6 - trainer.plants[channel].position) < PLACE
     assert trainer.events == []
 
 
@@ -472,7 +500,8 @@ def test_an_encoder_that_counts_backwards_is_found_at_little_speed(
     run(trainer)
     now, begun = trainer.plants[PITCH].count, trainer.plants[PITCH].position
     bend_encoder(monkeypatch, trainer.plants[PITCH], lambda count: 2 * now - count)
-    feedback = home(trainer, PITCH, 400)
+    home(trainer, PITCH, 400)
+    feedback = trainer.tick()
     assert feedback.state == FAULT
     assert causes.name_of(feedback.cause) in {"wrong-direction", "following-error", "encoder-stuck"}
     assert abs(trainer.plants[PITCH].position - begun) < 0.2
