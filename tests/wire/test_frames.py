@@ -17,6 +17,13 @@ def board_frame(items: list[int]) -> bytes:
     return bytes(out[:n])
 
 
+def read(line: bytes) -> int:
+    """Return how many items the board finds in the frame, or less than 0 if it refuses it."""
+    spare = bytearray(line + bytes(8))
+    size = frames.unframe(spare, frames.CRC, 0)
+    return cbor.decode(spare, array("i", [0] * cbor.ITEMS_MAX), 1, size) if size > 0 else -1
+
+
 @given(st.lists(INT32, min_size=1, max_size=48))
 def test_both_sides_write_the_same_bytes(items: list[int]) -> None:
     assert board_frame(items) == host.encode(items)
@@ -60,8 +67,20 @@ def test_a_flipped_bit_is_noticed(items: list[int], data: st.DataObject) -> None
     at = data.draw(st.integers(0, len(line) - 2))
     line[at] ^= 1 << data.draw(st.integers(0, 7))
     end = line.index(0)
-    assert frames.unframe(line, frames.CRC, 0) < 0
+    assert read(line) < 0
     assert frames.find_end(line, 0) == end, "what follows the frame is still found"
+
+
+def test_a_frame_that_loses_a_zero_at_its_end_is_noticed() -> None:
+    """A CRC that ends in zero fits without it, too; but an array that ends a byte early is none."""
+    line = board_frame([-3504, -499])
+    assert line[-2:] == b"\x01\0", "the last byte of the CRC is zero"
+    line = line[:-2] + b"\0\0"
+    assert frames.unframe(bytearray(line + bytes(8)), frames.CRC, 0) > 0
+    assert read(line) < 0
+    decoder = host.Decoder()
+    assert list(decoder.feed(line)) == []
+    assert decoder.bad == 1
 
 
 def test_a_line_that_babbles_without_end_does_not_fill_the_memory() -> None:
