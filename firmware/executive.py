@@ -1,24 +1,18 @@
-"""Joins core, wire and port: the tick, and the background work between ticks."""
+"""Joins core, wire and port: a board, its ticks, and the background work between them."""
 
 from array import array
 
 import micropython
 from micropython import const
 
-from blackbox import BlackBox, note
+from blackbox import BlackBox
 from core import layout as L
-from core.actuate import actuate
 from core.command import take
 from core.configure import configure, configure_homing, forget, limit
-from core.faults import FOLLOWING_ERROR, POSITION_LOST, REACTIONS
-from core.homing import home, shift
-from core.joint import tick_joints
-from core.loop import exercise
-from core.profile import plan
+from core.homing import home
 from core.report import report
-from core.stops import react, step
-from core.watch import watch
 from ports import RESET_CAUSE
+from tick import tick
 from wire import cbor, frames
 from wire import messages as M
 from wire.cbor import decode, encode
@@ -39,15 +33,7 @@ _MESSAGE_KEEP_ALIVE = const(5)
 _MESSAGE_HOME = const(10)
 _LINK_AGE = const(5)
 _LINK_SEQ = const(7)
-_NEW_COMMAND = const(8)
-_REQUEST = const(26)
-_REQUEST_SHIFT = const(6)
 _EVENT = const(27)
-_MOVING = const(30)
-_NOT_BUILT = const(31)
-_WATCH_VALUE = const(34)
-_MODE = const(37)
-_LOOP_WAITS = const(52)
 _REFUSED_FRAME = const(32)
 _REFUSED_SCHEMA = const(33)
 _REFUSED_LINK_SEQUENCE = const(34)
@@ -56,11 +42,6 @@ _GUARDED = const(43)
 _MAINTENANCE = const(44)
 _HELD = const(45)
 _DISCARDING = const(46)
-_FOLLOW = const(3)
-_JOINT_MOVING = const(1)
-_JOINT_NOT_BUILT = const(2)
-_JOINT_FAULT = const(4)
-_COUNTER_MASK = const(0x3FFFFFFF)
 
 # The identity's longest size: its numbers and text heads, and those of each joint; names come on top.
 _IDENTITY_SIZE = 40
@@ -87,52 +68,6 @@ _LINE_SPARE = 8
 _FRAMED_MAX = const(255)
 # What a frame is more than its payload: the overhead byte, the CRC, the zero.
 _FRAMING = const(4)
-
-
-@micropython.viper
-def tick(records, inputs, outputs, box, begin, commit):  # type: ignore[no-untyped-def]
-    """One control tick, from the encoders to the drives, from the port's ``begin`` to its ``commit``.
-
-    Allocates nothing. ``records`` are the board's and its joints', ``inputs`` and ``outputs`` the port's, ``box`` the
-    black box's ring.
-    """
-    b = ptr32(records)
-    begin()
-    fault = int(watch(records, inputs))
-    if b[_LOOP_WAITS] and fault == 0:
-        fault = int(exercise(records, inputs))
-    if fault:
-        react(records, REACTIONS, fault, -1, b[_WATCH_VALUE])
-        note(records, outputs)
-    if b[_REQUEST] == _REQUEST_SHIFT:
-        b[_REQUEST] = 0
-        shift(records)
-    step(records)
-    if b[_NEW_COMMAND] and b[_MODE] == _FOLLOW:
-        b[_NEW_COMMAND] = 0
-        plan(records)
-    results = int(tick_joints(records, inputs))
-    if results & _JOINT_FAULT:
-        _react_to_joints(records)
-        note(records, outputs)
-    b[_MOVING] = results & _JOINT_MOVING
-    b[_NOT_BUILT] = results & _JOINT_NOT_BUILT
-    actuate(records, outputs, box)
-    commit()
-    b[_TICKS] = (b[_TICKS] + 1) & _COUNTER_MASK
-
-
-def _react_to_joints(records: "array[int]") -> None:
-    for channel in range(records[L.JOINTS]):
-        at = L.BOARD_SIZE + L.JOINT_SIZE * channel
-        fault = records[at + L.FAULT_CODE]
-        if fault and react(records, REACTIONS, fault, channel, records[at + L.FAULT_VALUE]):
-            records[at + L.TRIPPED] = 1
-        # What is too far from its setpoint without having counted may be an encoder that stands still, too.
-        if fault in POSITION_LOST or (fault == FOLLOWING_ERROR and records[at + L.STUCK]):
-            records[at + L.CONFIGURED] = L.POSITION_LOST
-            records[at + L.NOT_HOMED] = L.FLAG_NOT_HOMED
-            records[at + L.SENSOR_SCALE] = 0
 
 
 @micropython.viper

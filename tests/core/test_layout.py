@@ -19,7 +19,7 @@ OTHERS = {
     "REACT_": faults,
     "CODE_": faults,
 }
-SOURCES = [*sorted((FIRMWARE / "core").glob("*.py")), FIRMWARE / "executive.py"]
+SOURCES = [*sorted((FIRMWARE / "core").glob("*.py")), FIRMWARE / "executive.py", FIRMWARE / "tick.py"]
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)

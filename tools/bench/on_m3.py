@@ -12,6 +12,7 @@ import mps2
 from plain import FloatJoint, plain_decode
 
 import executive
+import tick
 from core import layout as L
 from ports import BYTES, COUNT, CURRENT, INPUTS_SIZE, OUTPUT, OUTPUTS_SIZE, SUPPLY_MV, TICK, TIME_US
 from wire import cbor, frames
@@ -196,11 +197,11 @@ def count_cycles(configuration):
 def count_parts(configuration):
     """Count the parts of the same cycles, and the same work in plain Python."""
     joint_tick = Tally("joint_tick", WARM_UP)
-    executive.tick_joints = counted(executive.tick_joints, lambda count: joint_tick.add(count // JOINTS))
+    tick.tick_joints = counted(tick.tick_joints, lambda count: joint_tick.add(count // JOINTS))
     parts = [
         Part("command_decode", (executive, "unframe"), (executive, "decode"), (executive, "fault_in")),
-        Part("command_check_and_plan", (executive, "take"), (executive, "plan")),
-        Part("safety", *((executive, name) for name in ("watch", "step", "actuate"))),
+        Part("command_check_and_plan", (executive, "take"), (tick, "plan")),
+        Part("safety", *((tick, name) for name in ("watch", "step", "actuate"))),
         Part("feedback_encode", (executive, "report"), (executive, "encode"), (executive, "frame")),
     ]
 
@@ -215,11 +216,11 @@ def count_parts(configuration):
         part.tally.show()
 
     floats = Tally("joint_tick_plain_float", 1)
-    tick = counted(FloatJoint().tick, floats.add)
+    float_tick = counted(FloatJoint().tick, floats.add)
     for k in range(PLAIN_CALLS):
         if k % COLLECT_EVERY == 0:
             gc.collect()
-        tick(k)
+        float_tick(k)
     floats.show()
     plain = Tally("command_decode_plain", 1)
     block = bytes(bench.frame[: bench.size - 1])
