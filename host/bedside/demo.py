@@ -25,6 +25,8 @@ from bedside.surgeon import protocol
 _MOVING = 0.2
 _START_S = 30.0
 _STOP_S = 15.0
+# A joint that searches its range both ways, slowly.
+_HOME_S = 120.0
 # What a brake-to-brake demo takes besides the motion: approach, easing, stopping.
 _EXTRA_S = 12.0
 # A machine that runs other things too may stall for longer than a fresh command may take. Then the demo tries again,
@@ -144,6 +146,12 @@ def run_demo(cell_path: Path, recording: Path | None, seconds: float, output: Pa
             try:
                 _wait(watch, lambda: bool(watch.capture.feedback), _START_S, bridge, output)
                 start("clear", "bedside.cli", "drive", str(copy), "--bridge", near, "--clear").wait(_START_S)
+                if cell.homing_order:
+                    step(f"joints find out where they are{again}")
+                    home = start("home", "bedside.cli", "home", str(copy), "--bridge", near)
+                    _wait(watch, lambda home=home: home.poll() == 0, _HOME_S, home, output)
+                    watch.capture.restart()
+                    _wait(watch, lambda: bool(watch.capture.feedback), _START_S, bridge, output)
                 step(f"the arm enables, its brakes open, it moves to the start{again}")
                 log = str(output / "drive.csv")
                 drive = start("drive", "bedside.cli", "drive", str(copy), "--bridge", near, "--log", log, *motion)
