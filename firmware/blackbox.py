@@ -56,24 +56,34 @@ def _copy(to: ptr32, to_at: int, of: ptr32, at: int, count: int):
         to[to_at + k] = of[at + k]
 
 
+class Ring:
+    """The memory of a board of so many joints: ``lines`` of ``stride`` words, one of ``every`` ticks.
+
+    It is a third of a small board's memory in one piece, so it is made before the program is loaded.
+    """
+
+    def __init__(self, joints: int, tick_hz: int) -> None:
+        self.stride = _HEAD + _JOINT * joints
+        self.every = 1
+        while tick_hz // self.every > _LINES_HZ or tick_hz // self.every * self.stride > _WORDS_MAX:
+            self.every *= 2
+        self.lines = tick_hz // self.every * 1024 // 1000
+        # Behind the ring there is a line for what nobody will read.
+        self.memory = bytearray(4 * (self.lines + 1) * self.stride)
+
+
 class BlackBox:
     """The ring of a board; ``board`` is its record, ``port`` what keeps the last events over a reset."""
 
-    def __init__(self, board: "memoryview[int]", port) -> None:
+    def __init__(self, board: "memoryview[int]", port, ring: Ring) -> None:
         self._board = board
         self._outputs = port.outputs
-        stride = _HEAD + _JOINT * board[L.JOINTS]
-        hz = port.tick_hz
-        self._every = 1
-        while hz // self._every > _LINES_HZ or hz // self._every * stride > _WORDS_MAX:
-            self._every *= 2
-        lines = hz // self._every * 1024 // 1000
-        board[L.BOX_STRIDE] = stride
-        board[L.BOX_SIZE] = lines * stride
-        board[L.BOX_MASK] = self._every - 1
-        board[L.BOX_TAIL] = lines - lines // 4
-        # Behind the ring there is a line for what nobody will read.
-        self.ring = bytearray(4 * (lines + 1) * stride)
+        self._every = ring.every
+        self.ring = ring.memory
+        board[L.BOX_STRIDE] = ring.stride
+        board[L.BOX_SIZE] = ring.lines * ring.stride
+        board[L.BOX_MASK] = ring.every - 1
+        board[L.BOX_TAIL] = ring.lines - ring.lines // 4
 
     def hold(self, how: int) -> None:
         """Let the ring go on (0), or freeze it so that it can be read (1), if no fault has done so or is doing it."""

@@ -5,7 +5,7 @@ from array import array
 import micropython
 from micropython import const
 
-from blackbox import BlackBox
+from blackbox import BlackBox, Ring
 from core import layout as L
 from core.command import take
 from core.configure import configure, configure_homing, forget, limit
@@ -109,9 +109,9 @@ def _obey(board, records, message, count: int) -> int:  # type: ignore[no-untype
 
 
 class Board:
-    """A motor-controller board: its records, its port, its link."""
+    """A motor-controller board: its records, its port, its link, and the ``ring`` of its black box."""
 
-    def __init__(self, port, name: str, uid: str, joint_names: list[str]) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, port, name: str, uid: str, joint_names: list[str], ring: Ring) -> None:  # type: ignore[no-untyped-def]
         self.port = port
         self.name = name
         self.uid = uid
@@ -143,7 +143,7 @@ class Board:
         self._event = array("i", [M.EVENT, 0, 0, 0, 0])
         self._out = bytearray(frames.FRAME_MAX + 2)
         self._refusal_tick = -1
-        self._box = BlackBox(self.board, port)
+        self._box = BlackBox(self.board, port, ring)
 
     def tick(self) -> None:
         """One control tick."""

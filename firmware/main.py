@@ -4,7 +4,7 @@ import sys
 
 import micropython
 
-from executive import Board
+from blackbox import Ring
 from ports import MAINTENANCE_STRAP, SWITCHES
 
 # The simulated board runs on the unix port, whatever system that runs on.
@@ -23,7 +23,11 @@ def main(*arguments: str) -> None:
     port, config = sys.modules[name].open_board(*arguments)
     try:
         if not port.inputs[SWITCHES] & MAINTENANCE_STRAP:
-            Board(port, config["name"], config["uid"], config["joints"]).run()
+            ring = Ring(len(config["joints"]), port.tick_hz)
+            # Only now, because what loading leaves behind is in small pieces.
+            from executive import Board
+
+            Board(port, config["name"], config["uid"], config["joints"], ring).run()
     finally:
         port.safe()
 

@@ -120,6 +120,13 @@ def test_a_mistake_is_named_with_key_value_and_what_is_allowed(
             "speed = -0.2, output = 0.05, park = -0.9",
             "must be behind the stop",
         ),
+        ("position = -0.94, speed", "position = -1.0, speed", "an end stop lies outside limits.position"),
+        (
+            "position = -0.96, speed = -0.2, output = 0.05, park = -0.945",
+            "position = -1.0, speed = -0.2, output = 0.05, park = -0.9",
+            "must be further from the stop at -0.96 than twice limits.standstill (0.01)",
+        ),
+        ("speed = -0.7, output", "speed = -0.2, output", "it would stop 0.012 rad behind where it parks"),
         ("# sensor", "sensor = {", 'joint[insertion].homing.method = "sensor": the joint has no sensor'),
         ("sped = -0.2", "speed = -0.2", "unknown key 'joint[yaw].homing.sped' = -0.2: did you mean 'speed'?"),
     ],

@@ -112,6 +112,7 @@ def take(j: ptr32, message: ptr32, count: int) -> int:
         message = ptr32(int(message) + 8)
 
     if engages:
+        b[_NEW_COMMAND] = 0
         b[_ENGAGED] = _CONSOLE
     elif phase == _RUN:
         b[_NEW_COMMAND] = 0

@@ -56,7 +56,7 @@ def configure(records: "array[int]", homes: "array[int]", message: "array[int]",
 
     Returns 0, or the index of the field that makes no sense with the others, and then changes nothing. What the joint
     has learnt stays: its heat, where it is, and the output that held it when its brake closed, if that means the same
-    as before. Otherwise it waits for its configure-homing.
+    as before. It is not enabled until its configure-homing has come, too.
     """
     channel = message[_CHANNEL]
     joint, home = _records_of(records, homes, channel)
@@ -88,7 +88,12 @@ def configure(records: "array[int]", homes: "array[int]", message: "array[int]",
     same = joint[L.CONFIGURED] == 1 and (joint[L.COUNT_SCALE], joint[L.COUNT_SHIFT]) == (scale, shift)
     if not same:
         forget(joint)
-        home[L.HOME_METHOD] = 0
+        home[L.HOME_LAST_METHOD] = 0
+    elif home[L.HOME_METHOD]:
+        home[L.HOME_LAST_METHOD] = home[L.HOME_METHOD]
+    # Limits and homing must fit each other, so the homing is to come again.
+    home[L.HOME_METHOD] = 0
+    before = joint[L.COUNT]
     if (
         not same
         or (joint[L.BIAS], joint[L.DRIVE_SIGN]) != (message[_BIAS], message[_DRIVE_SIGN])
@@ -114,7 +119,7 @@ def configure(records: "array[int]", homes: "array[int]", message: "array[int]",
     home[L.HOME_OUTPUT_MAX] = message[_OUTPUT_MAX]
     home[L.HOME_STUCK_OUTPUT] = joint[L.STUCK_OUTPUT]
     home[L.HOME_STUCK_MAX] = max(1, message[_STUCK_MS_FIELD] * tick_hz // 1000)
-    _begin(records, joint, home, inputs, channel)
+    _begin(records, joint, home, inputs, channel, before)
     return 0
 
 
@@ -131,7 +136,9 @@ def configure_homing(records: "array[int]", homes: "array[int]", message: "array
     absolute = method == L.HOME_ABSOLUTE
     low, high = home[L.HOME_POSITION_MIN], home[L.HOME_POSITION_MAX]
     counted = _counted(joint, inputs[_INPUT_COUNT + channel])[0]
-    if joint[L.CONFIGURED] != 1 or (high - low > _REACH_MAX and not absolute):
+    standstill = joint[L.STANDSTILL_MAX]
+    pace = max(1, abs(speed) * 256 // tick_hz)
+    if joint[L.CONFIGURED] != 1 or (_reach(low, high, method, place) > _REACH_MAX and not absolute):
         return _METHOD
     if method == L.HOME_SENSOR and message[_SENSOR_SCALE] == 0:
         return _SENSOR_SCALE
@@ -143,17 +150,28 @@ def configure_homing(records: "array[int]", homes: "array[int]", message: "array
         return _PARK
     if not 0 < abs(speed) <= home[L.HOME_VELOCITY_MAX] or (method == L.HOME_END_STOP and (place - park) * speed <= 0):
         return _SPEED
+    if not absolute and pace * pace // (512 * min(joint[L.ACCELERATION], joint[L.STOP_DECELERATION])) > standstill:
+        # It could not stop where it parks.
+        return _SPEED
+    if method == L.HOME_END_STOP and (low < place < high or abs(place - park) <= 2 * standstill):
+        # So near the stop it could park without having left it, and the second touch would prove nothing.
+        return _PARK
     # What may press on an end stop is less than what moves the joint for certain.
     most = home[L.HOME_OUTPUT_MAX] if absolute else min(home[L.HOME_OUTPUT_MAX], home[L.HOME_STUCK_OUTPUT])
     if not abs(joint[L.BIAS]) <= message[_OUTPUT] <= most:
         return _OUTPUT
-    if (home[L.HOME_METHOD], home[L.HOME_PLACE]) != (method, place):
+    sensor = home[L.HOME_SENSOR_SCALE], joint[L.SENSOR_SHIFT], joint[L.SENSOR_ZERO]
+    if (home[L.HOME_LAST_METHOD], home[L.HOME_PLACE]) != (method, place) or (
+        method == L.HOME_SENSOR and sensor != tuple(message[_SENSOR_SCALE : _SENSOR_ZERO + 1])
+    ):
         forget(joint)
+    before = joint[L.COUNT]
     joint[L.CONFIGURED] = 0
     home[L.HOME_METHOD] = method
+    home[L.HOME_LAST_METHOD] = method
     home[L.HOME_PLACE] = place
     home[L.HOME_PARK] = park
-    home[L.HOME_SPEED] = max(1, abs(speed) * 256 // tick_hz) * (1 if speed > 0 else -1)
+    home[L.HOME_SPEED] = pace if speed > 0 else -pace
     home[L.HOME_OUTPUT] = message[_OUTPUT]
     home[L.HOME_SENSOR_SCALE] = message[_SENSOR_SCALE]
     # From the shift to the largest difference, message and record have the same order.
@@ -162,7 +180,7 @@ def configure_homing(records: "array[int]", homes: "array[int]", message: "array
     if absolute:
         joint[L.ZERO] = place
         joint[L.NOT_HOMED] = 0
-    _begin(records, joint, home, inputs, channel)
+    _begin(records, joint, home, inputs, channel, before)
     return 0
 
 
@@ -185,7 +203,8 @@ def limit(records: "array[int]", joint: "memoryview[int]", home: "memoryview[int
     joint[L.SENSOR_SCALE] = home[L.HOME_SENSOR_SCALE]
     if joint[L.NOT_HOMED] and home[L.HOME_METHOD]:
         # Wherever it is in its range now, it may get to the other end.
-        reach = home[L.HOME_POSITION_MAX] - home[L.HOME_POSITION_MIN]
+        low, high = home[L.HOME_POSITION_MIN], home[L.HOME_POSITION_MAX]
+        reach = _reach(low, high, home[L.HOME_METHOD], home[L.HOME_PLACE])
         pace = abs(home[L.HOME_SPEED])
         joint[L.POSITION_MIN] = joint[L.POSITION] - reach
         joint[L.POSITION_MAX] = joint[L.POSITION] + reach
@@ -198,6 +217,13 @@ def limit(records: "array[int]", joint: "memoryview[int]", home: "memoryview[int
         joint[L.SENSOR_SCALE] = 0
         if abs(joint[L.HOLD_OUTPUT]) > home[L.HOME_OUTPUT]:
             joint[L.HOLD_OUTPUT] = joint[L.BIAS]
+
+
+def _reach(low: int, high: int, method: int, place: int) -> int:
+    """Return how far the joint may have to go until it is homed: from one end to the other, and a quarter more."""
+    if method == L.HOME_END_STOP:
+        low, high = min(low, place), max(high, place)
+    return (high - low) * 5 // 4
 
 
 def _records_of(records: "array[int]", homes: "array[int]", channel: int) -> "tuple[memoryview[int], memoryview[int]]":
@@ -215,12 +241,20 @@ def _counted(joint: "memoryview[int]", count: int) -> "tuple[int, int]":
 
 
 def _begin(
-    records: "array[int]", joint: "memoryview[int]", home: "memoryview[int]", inputs: "array[int]", channel: int
+    records: "array[int]",
+    joint: "memoryview[int]",
+    home: "memoryview[int]",
+    inputs: "array[int]",
+    channel: int,
+    before: int,
 ) -> None:
     """Begin to count, with the setpoint where the joint is: enabling may follow before the next tick.
 
-    A joint that is not homed calls its place 0.
+    ``before`` is the count at which the tick last knew the joint: what jumps meanwhile it cannot see. A joint that is
+    not homed calls its place 0.
     """
+    if abs(inputs[_INPUT_COUNT + channel] - before) > joint[L.STEPS_MAX] and home[L.HOME_METHOD] != L.HOME_ABSOLUTE:
+        forget(joint)
     while joint[L.CONFIGURED] == 0:
         now = records[L.TICK]
         count = inputs[_INPUT_COUNT + channel]

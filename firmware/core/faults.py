@@ -44,6 +44,7 @@ RUN_LOOP = 19
 RUN_LOOP_STUCK = 20
 BRAKE_FAILED = 21
 SENSOR = 22
+HOMING_BLOCKED = 23
 
 TABLE = (
     (OPERATOR_TIMEOUT, PAUSE),
@@ -69,10 +70,11 @@ TABLE = (
     (RUN_LOOP_STUCK, RAMP),
     (BRAKE_FAILED, HOLD),
     (SENSOR, TRIP),
+    (HOMING_BLOCKED, TRIP),
 )
 
 # Faults after which nobody knows where the joint is.
-POSITION_LOST = (ENCODER_JUMP, ENCODER_STUCK, WRONG_DIRECTION, SENSOR)
+POSITION_LOST = (ENCODER_JUMP, ENCODER_STUCK, WRONG_DIRECTION, SENSOR, HOMING_BLOCKED)
 
 # The reaction by code, as the tick reads it.
 REACTIONS = array("i", [0] + [reaction for _, reaction in TABLE])

@@ -4,13 +4,15 @@ The console holds to run: each of its words lets one joint go on by a command pe
 them the joint slows down as it does without commands. Until it is homed a joint has other limits, set by
 ``core/configure.py``: slow motion, with little output. It goes
 
-- to its index, which the port has caught to the count. Where an end stop comes first it turns, goes beyond the index
-  and comes back, so that the index is always passed in the same direction;
+- to its index, which the port has caught to the count. Where an end stop comes first it turns and goes beyond the
+  index, so that the index is always passed in the same direction; and it passes it twice, because a spike on the line
+  is no index;
 - or to its end stop, where it gets no further although it has all the output that it may have; a second time from
   where it parks, and both must agree, because what gives way was no end stop;
 - or nowhere: its second sensor tells where it is.
 
-Then the place is right; the joint parks, and gets its full limits. All of it is background work, laid as a command is
+Where it pushes and nothing should be in its way, its torque goes: an encoder that does not count looks like that. Else
+the place is right then; the joint parks, and gets its full limits. All of it is background work, laid as a command is
 for the next tick to plan; only that the place shifts is the tick's (``shift``), between two control steps.
 """
 
@@ -37,6 +39,7 @@ _OPENING = const(2)
 _RUN = const(3)
 _HOMING = const(2)
 _REQUEST_SHIFT = const(6)
+_REQUEST_BLOCKED = const(7)
 _COUNT = const(0)
 _POSITION = const(2)
 _SETPOINT = const(4)
@@ -70,22 +73,25 @@ _HOME_PLACE = const(1)
 _HOME_PARK = const(2)
 _HOME_SPEED = const(3)
 _HOME_STEP = const(5)
-_HOME_MARK = const(6)
-_HOME_MARK_TICK = const(7)
-_HOME_PASSES = const(8)
-_HOME_TOUCHES = const(9)
-_HOME_FOUND = const(10)
-_HOME_LOWEST = const(11)
-_HOME_HIGHEST = const(12)
-_HOME_POSITION_MIN = const(13)
-_HOME_POSITION_MAX = const(14)
-_HOME_SPEED_MAX = const(15)
-_HOME_VELOCITY_MAX = const(16)
-_HOME_OUTPUT_MAX = const(17)
-_HOME_STUCK_OUTPUT = const(18)
-_HOME_STUCK_MAX = const(19)
-_HOME_SENSOR_SCALE = const(20)
-_HOME_WAY = const(21)
+_HOME_WAY = const(6)
+_HOME_MARK = const(7)
+_HOME_MARK_TICK = const(8)
+_HOME_FREE_TICK = const(9)
+_HOME_PASSES = const(10)
+_HOME_TOUCHES = const(11)
+_HOME_TURNED = const(12)
+_HOME_BEYOND = const(13)
+_HOME_FOUND = const(14)
+_HOME_LOWEST = const(15)
+_HOME_HIGHEST = const(16)
+_HOME_POSITION_MIN = const(18)
+_HOME_POSITION_MAX = const(19)
+_HOME_SPEED_MAX = const(20)
+_HOME_VELOCITY_MAX = const(21)
+_HOME_OUTPUT_MAX = const(22)
+_HOME_STUCK_OUTPUT = const(23)
+_HOME_STUCK_MAX = const(24)
+_HOME_SENSOR_SCALE = const(25)
 _HOME_INDEX = const(2)
 _HOME_END_STOP = const(3)
 _HOME_SENSOR = const(4)
@@ -99,8 +105,9 @@ _REFUSED_POSITION_LIMIT = const(40)
 _REFUSED_CHANNEL = const(44)
 _REFUSED_HOME_NOT_FOUND = const(49)
 _REFUSED_HOME_UNSURE = const(50)
+_REFUSED_HOME_OUTSIDE = const(52)
 _RECORD_BYTES = const(320)
-_HOME_BYTES = const(96)
+_HOME_BYTES = const(112)
 # A home message: its type and two sequences, then the channel.
 _SEQUENCE = const(2)
 _CHANNEL = const(3)
@@ -109,11 +116,15 @@ _CHANNEL = const(3)
 _BEGIN = const(0)
 _SEEK = const(1)  # towards the index or the end stop
 _TURN = const(2)  # away from an end stop, to beyond the index
-_CLEAR = const(3)  # the index is behind; a little further, to have room for the way back
+_CLEAR = const(3)  # beyond the index, to have room for the way back
 _SHIFTING = const(4)  # the tick has been asked to shift the place
 _PARK = const(5)
 _SAMPLE = const(6)  # of the second sensor
 _FAILED = const(7)  # until the arm is enabled or resumed again
+
+# ---- what is in the joint's way
+_PUSHES = const(1)
+_NOWHERE = const(2)
 
 # Long enough for the output to show that it does not help, short enough to press on an end stop.
 _BLOCKED_MS = const(50)
@@ -169,7 +180,10 @@ def home(records, homes, inputs, message) -> int:
         while k < n:
             j = ptr32(int(j) + _RECORD_BYTES)
             setpoint = (j[_SETPOINT] ^ s) - s
-            if k != channel and (setpoint > (j[_POSITION_MAX] ^ s) - s or setpoint < (j[_POSITION_MIN] ^ s) - s):
+            holds = 1
+            if k == channel and j[_NOT_HOMED]:
+                holds = 0
+            if holds and (setpoint > (j[_POSITION_MAX] ^ s) - s or setpoint < (j[_POSITION_MIN] ^ s) - s):
                 # Held there it would be planned to go to its limit.
                 b[_REFUSAL_CHANNEL] = k
                 b[_REFUSAL_VALUE] = setpoint
@@ -211,33 +225,34 @@ def _go_on(records, homes, inputs, channel: int) -> int:
     h = ptr32(int(ptr32(homes)) + channel * _HOME_BYTES)
     port = ptr32(int(ptr32(inputs)) + (channel << 2))
     tick = b[_TICK]
-    step = h[_HOME_STEP]
     method = h[_HOME_METHOD]
     position = (j[_POSITION] ^ s) - s
     setpoint = (j[_SETPOINT] ^ s) - s
-    standstill = j[_STANDSTILL_MAX]
+    place = (h[_HOME_PLACE] ^ s) - s
     park = (h[_HOME_PARK] ^ s) - s
     way = (h[_HOME_SPEED] ^ s) - s
+    standstill = j[_STANDSTILL_MAX]
+    passes = port[_INPUT_INDEX_PASSES]
     pace = way
     if pace < 0:
         pace = 0 - pace
-    passes = port[_INPUT_INDEX_PASSES]
 
+    step = h[_HOME_STEP]
+    before = step
     if step == _FAILED:
         b[_REFUSAL_VALUE] = h[_HOME_HIGHEST]
         return h[_HOME_LOWEST]
+    if step == _SHIFTING and j[_ZERO] != h[_HOME_FOUND]:
+        # A fault came first, and the arm has been resumed since.
+        step = int(_BEGIN)
     if step == _SHIFTING:
-        if j[_ZERO] != h[_HOME_FOUND]:
-            # A fault came first, and the arm has been resumed since.
-            h[_HOME_STEP] = _BEGIN
-            return 0
         step = int(_PARK)
-        h[_HOME_MARK] = position
-        h[_HOME_MARK_TICK] = tick
-    if step == _BEGIN:
+        if method == _HOME_INDEX and h[_HOME_TOUCHES] == 1:
+            h[_HOME_BEYOND] = place
+            step = int(_CLEAR)
+    elif step == _BEGIN:
         h[_HOME_TOUCHES] = 0
-        h[_HOME_MARK] = position
-        h[_HOME_MARK_TICK] = tick
+        h[_HOME_TURNED] = 0
         h[_HOME_PASSES] = passes
         h[_HOME_FOUND] = 0
         h[_HOME_LOWEST] = _FAR
@@ -245,34 +260,19 @@ def _go_on(records, homes, inputs, channel: int) -> int:
         step = int(_SEEK)
         if method == _HOME_SENSOR:
             step = int(_SAMPLE)
-
-    # ---- does it get on?
-    blocked = 0
-    pushes = j[_FLAGS] & _FLAG_OUTPUT_LIMITED
-    if (((j[_OUTPUT] ^ s) - s) ^ ((h[_HOME_WAY] ^ s) - s)) < 0:
-        # It still pushes where it came from.
-        pushes = 0
-    moved = position - ((h[_HOME_MARK] ^ s) - s)
-    if moved < 0:
-        moved = 0 - moved
-    window = b[_TICK_HZ] * _BLOCKED_MS // 1000
-    since = (tick - h[_HOME_MARK_TICK]) & _TICK_MASK
-    if step == _SAMPLE:
-        pass
-    elif moved > (pace * window) >> _PROGRESS_SHIFT:
-        h[_HOME_MARK] = position
-        h[_HOME_MARK_TICK] = tick
-    elif since >= window and pushes:
-        blocked = 1
-    elif since >= window * _PATIENCE:
-        b[_REFUSAL_VALUE] = position
-        return _REFUSED_HOME_NOT_FOUND
+    obstacle = 0
+    if step == before and step != _SAMPLE:
+        obstacle = int(_obstacle(records, homes, channel))
+        if obstacle == _NOWHERE:
+            b[_REFUSAL_VALUE] = position
+            return _REFUSED_HOME_NOT_FOUND
 
     # ---- what it has found, and what comes next
     found = 0
-    place = (h[_HOME_PLACE] ^ s) - s
-    before = step
     if step == _SEEK and method == _HOME_INDEX:
+        beyond = position - place
+        if way < 0:
+            beyond = 0 - beyond
         if passes != h[_HOME_PASSES]:
             since_index = ((j[_COUNT] ^ s) - s) - ((port[_INPUT_INDEX_COUNT] ^ s) - s)
             if since_index <= _DISTANCE_MAX and since_index >= 0 - _DISTANCE_MAX:
@@ -280,87 +280,83 @@ def _go_on(records, homes, inputs, channel: int) -> int:
                 found = 1
             else:
                 h[_HOME_PASSES] = passes
-        elif blocked and h[_HOME_TOUCHES]:
-            b[_REFUSAL_VALUE] = position
-            return _REFUSED_HOME_NOT_FOUND
-        elif blocked:
-            h[_HOME_TOUCHES] = 1
-            step = int(_TURN)
-    elif step == _SEEK and blocked:
-        off = place - position
-        if off < 0:
-            off = 0 - off
-        if h[_HOME_TOUCHES] and off > standstill:
-            b[_REFUSAL_VALUE] = off
+        elif h[_HOME_TOUCHES] and beyond > standstill:
+            # What it passed the first time is not there any more.
+            b[_REFUSAL_VALUE] = beyond
             return _REFUSED_HOME_UNSURE
+        elif obstacle and h[_HOME_TURNED] == 0:
+            h[_HOME_TURNED] = 1
+            step = int(_TURN)
+            obstacle = 0
+    elif step == _SEEK and obstacle:
         found = 1
-    elif step == _TURN:
-        if passes != h[_HOME_PASSES]:
-            h[_HOME_FOUND] = position
-            step = int(_CLEAR)
-        elif blocked:
-            b[_REFUSAL_VALUE] = position
-            return _REFUSED_HOME_NOT_FOUND
+        obstacle = 0
+    elif step == _TURN and passes != h[_HOME_PASSES]:
+        h[_HOME_BEYOND] = position
+        step = int(_CLEAR)
     elif step == _CLEAR:
-        beyond = position - ((h[_HOME_FOUND] ^ s) - s)
-        if beyond < 0:
+        beyond = position - ((h[_HOME_BEYOND] ^ s) - s)
+        if way > 0:
             beyond = 0 - beyond
         # As far as the speed makes in 256 ticks.
-        if beyond > pace or blocked:
+        if beyond > pace or obstacle:
             h[_HOME_PASSES] = passes
             step = int(_SEEK)
+            obstacle = 0
     elif step == _SAMPLE:
-        sensed = ((port[_INPUT_SENSOR] & 0xFFFF) ^ 0x8000) - 0x8000
-        there = ((sensed * ((h[_HOME_SENSOR_SCALE] ^ s) - s)) >> j[_SENSOR_SHIFT]) + ((j[_SENSOR_ZERO] ^ s) - s)
-        if there < (h[_HOME_LOWEST] ^ s) - s:
-            h[_HOME_LOWEST] = there
-        if there > (h[_HOME_HIGHEST] ^ s) - s:
-            h[_HOME_HIGHEST] = there
-        if h[_HOME_TOUCHES] < _SAMPLES:
-            h[_HOME_FOUND] = ((h[_HOME_FOUND] ^ s) - s) + there - position
-            h[_HOME_TOUCHES] = h[_HOME_TOUCHES] + 1
-        else:
+        _sample(records, homes, inputs, channel)
+        if h[_HOME_TOUCHES] == _SAMPLES:
             spread = ((h[_HOME_HIGHEST] ^ s) - s) - ((h[_HOME_LOWEST] ^ s) - s)
             if spread > j[_SENSOR_MAX]:
                 b[_REFUSAL_VALUE] = spread
                 return _REFUSED_HOME_UNSURE
             place = position + (((h[_HOME_FOUND] ^ s) - s) >> _SAMPLES_SHIFT)
+            there = setpoint + place - position
+            if there > (h[_HOME_POSITION_MAX] ^ s) - s or there < (h[_HOME_POSITION_MIN] ^ s) - s:
+                # With its full limits it would set off for the nearest of them.
+                b[_REFUSAL_VALUE] = there
+                return _REFUSED_HOME_OUTSIDE
             found = 1
-    elif step == _PARK:
+    elif step == _PARK and method == _HOME_SENSOR:
+        _grant(records, homes, channel)
+        step = int(_BEGIN)
+    elif step == _PARK and setpoint == park and j[_SETPOINT_SPEED] == 0 and not j[_FLAGS] & _FLAG_OUTPUT_LIMITED:
         off = position - park
-        if off < 0:
-            off = 0 - off
-        if method == _HOME_SENSOR or (setpoint == park and j[_SETPOINT_SPEED] == 0 and off <= standstill):
+        if off <= standstill and off >= 0 - standstill:
             if method == _HOME_END_STOP and h[_HOME_TOUCHES] == 1:
                 step = int(_SEEK)
             else:
-                j[_POSITION_MIN] = h[_HOME_POSITION_MIN]
-                j[_POSITION_MAX] = h[_HOME_POSITION_MAX]
-                j[_SPEED_MAX] = h[_HOME_SPEED_MAX]
-                j[_VELOCITY_MAX] = h[_HOME_VELOCITY_MAX]
-                j[_OUTPUT_MAX] = h[_HOME_OUTPUT_MAX]
-                j[_STUCK_OUTPUT] = h[_HOME_STUCK_OUTPUT]
-                j[_STUCK_MAX] = h[_HOME_STUCK_MAX]
-                j[_SENSOR_SCALE] = h[_HOME_SENSOR_SCALE]
-                j[_NOT_HOMED] = 0
+                _grant(records, homes, channel)
                 step = int(_BEGIN)
+
+    if found and b[_TICK] == tick and b[_REQUEST] == 0:
+        # No tick has come since the position was read.
+        by = place - position
+        off = by
+        if off < 0:
+            off = 0 - off
+        if step == _SEEK and h[_HOME_TOUCHES] and off > standstill:
+            b[_REFUSAL_VALUE] = off
+            return _REFUSED_HOME_UNSURE
+        step = int(_SHIFTING)
+        h[_HOME_TOUCHES] = h[_HOME_TOUCHES] + 1
+        h[_HOME_FOUND] = ((j[_ZERO] ^ s) - s) + by
+        b[_SHIFT] = by
+        b[_SHIFT_CHANNEL] = channel
+        b[_REQUEST] = _REQUEST_SHIFT
+    elif obstacle and b[_REQUEST] == 0:
+        # It pushes where nothing should be, or its encoder does not count: a motor that nobody can trust.
+        b[_SHIFT] = (tick - h[_HOME_MARK_TICK]) & _TICK_MASK
+        b[_SHIFT_CHANNEL] = channel
+        b[_REQUEST] = _REQUEST_BLOCKED
     if step != before:
         h[_HOME_MARK] = position
         h[_HOME_MARK_TICK] = tick
-    if found and b[_TICK] == tick and b[_REQUEST] == 0:
-        # No tick has come since the position was read.
-        step = int(_SHIFTING)
-        if method == _HOME_END_STOP:
-            h[_HOME_TOUCHES] = h[_HOME_TOUCHES] + 1
-        h[_HOME_FOUND] = ((j[_ZERO] ^ s) - s) + place - position
-        b[_SHIFT] = place - position
-        b[_SHIFT_CHANNEL] = channel
-        b[_REQUEST] = _REQUEST_SHIFT
+        h[_HOME_FREE_TICK] = tick
     h[_HOME_STEP] = step
 
     # ---- where it goes until the next word
     stride = (pace * b[_COMMAND_PERIOD] >> 8) + 1
-    ahead = setpoint - position
     if step == _PARK:
         left = park - setpoint
         if left <= stride and left >= 0 - stride:
@@ -374,6 +370,7 @@ def _go_on(records, homes, inputs, channel: int) -> int:
     elif step != _SEEK:
         return 0
     h[_HOME_WAY] = way
+    ahead = setpoint - position
     if way < 0:
         ahead = 0 - ahead
         stride = 0 - stride
@@ -381,6 +378,80 @@ def _go_on(records, homes, inputs, channel: int) -> int:
         j[_COMMAND] = setpoint + stride
         j[_COMMAND_SPEED] = way
     return 0
+
+
+@micropython.viper
+def _obstacle(records, homes, channel: int) -> int:
+    """Return 0 while the joint gets on, _PUSHES where all its output does not help, _NOWHERE where nothing happens."""
+    s = int(1) << 31
+    b = ptr32(records)
+    j = ptr32(int(b) + (channel + 1) * _RECORD_BYTES)
+    h = ptr32(int(ptr32(homes)) + channel * _HOME_BYTES)
+    tick = b[_TICK]
+    position = (j[_POSITION] ^ s) - s
+    setpoint = (j[_SETPOINT] ^ s) - s
+    lead = j[_FOLLOWING_MAX] >> _LEAD_SHIFT
+    pace = (h[_HOME_SPEED] ^ s) - s
+    if pace < 0:
+        pace = 0 - pace
+    window = b[_TICK_HZ] * _BLOCKED_MS // 1000
+    moved = position - ((h[_HOME_MARK] ^ s) - s)
+    if moved < 0:
+        moved = 0 - moved
+    if moved > (pace * window) >> _PROGRESS_SHIFT:
+        h[_HOME_MARK] = position
+        h[_HOME_MARK_TICK] = tick
+        return 0
+    pushes = j[_FLAGS] & _FLAG_OUTPUT_LIMITED
+    if (((j[_OUTPUT] ^ s) - s) ^ ((h[_HOME_WAY] ^ s) - s)) < 0:
+        # It still pushes where it came from.
+        pushes = 0
+    if setpoint < ((j[_POSITION_MIN] ^ s) - s) + lead or setpoint > ((j[_POSITION_MAX] ^ s) - s) - lead:
+        # It may go no further, whatever is there.
+        pushes = 0
+    if not pushes:
+        h[_HOME_FREE_TICK] = tick
+    since = (tick - h[_HOME_MARK_TICK]) & _TICK_MASK
+    if since >= window and ((tick - h[_HOME_FREE_TICK]) & _TICK_MASK) >= window:
+        return _PUSHES
+    if since >= window * _PATIENCE:
+        return _NOWHERE
+    return 0
+
+
+@micropython.viper
+def _sample(records, homes, inputs, channel: int):
+    """Take one reading of the second sensor, unless there are enough."""
+    s = int(1) << 31
+    j = ptr32(int(ptr32(records)) + (channel + 1) * _RECORD_BYTES)
+    h = ptr32(int(ptr32(homes)) + channel * _HOME_BYTES)
+    port = ptr32(int(ptr32(inputs)) + (channel << 2))
+    if h[_HOME_TOUCHES] >= _SAMPLES:
+        return
+    sensed = ((port[_INPUT_SENSOR] & 0xFFFF) ^ 0x8000) - 0x8000
+    there = ((sensed * ((h[_HOME_SENSOR_SCALE] ^ s) - s)) >> j[_SENSOR_SHIFT]) + ((j[_SENSOR_ZERO] ^ s) - s)
+    if there < (h[_HOME_LOWEST] ^ s) - s:
+        h[_HOME_LOWEST] = there
+    if there > (h[_HOME_HIGHEST] ^ s) - s:
+        h[_HOME_HIGHEST] = there
+    h[_HOME_FOUND] = ((h[_HOME_FOUND] ^ s) - s) + there - ((j[_POSITION] ^ s) - s)
+    h[_HOME_TOUCHES] = h[_HOME_TOUCHES] + 1
+
+
+@micropython.viper
+def _grant(records, homes, channel: int):
+    """Give the joint its full limits; it stands within them, so a tick may come between any two."""
+    j = ptr32(int(ptr32(records)) + (channel + 1) * _RECORD_BYTES)
+    h = ptr32(int(ptr32(homes)) + channel * _HOME_BYTES)
+    j[_POSITION_MIN] = h[_HOME_POSITION_MIN]
+    j[_POSITION_MAX] = h[_HOME_POSITION_MAX]
+    j[_SPEED_MAX] = h[_HOME_SPEED_MAX]
+    j[_VELOCITY_MAX] = h[_HOME_VELOCITY_MAX]
+    j[_OUTPUT_MAX] = h[_HOME_OUTPUT_MAX]
+    j[_STUCK_OUTPUT] = h[_HOME_STUCK_OUTPUT]
+    j[_STUCK_MAX] = h[_HOME_STUCK_MAX]
+    j[_SENSOR_SCALE] = h[_HOME_SENSOR_SCALE]
+    j[_NOT_HOMED] = 0
 
 
 @micropython.viper

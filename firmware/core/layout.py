@@ -151,35 +151,39 @@ BOX_TICK = 62  # when it came
 EVENT_TICK = 63  # when the fault came that EVENT tells of
 YIELD = 64  # ticks in which the torque goes once the brakes have closed behind a hold
 YIELDS = 65  # the brakes that close have a hold before them
-SHIFT = 66  # where a joint is turns out to be this much further
+SHIFT = 66  # where a joint is turns out to be this much further; or for how many ticks it has pushed
 SHIFT_CHANNEL = 67  # which joint
 BOARD_SIZE = 80
 
 # ---- homing record, one a joint, apart from the control records because the tick has no use for it
-HOME_METHOD = 0  # see below; 0 never configured
+HOME_METHOD = 0  # see below; 0 since the joint was configured, until its homing is
 HOME_PLACE = 1  # where the index or the end stop is, or the joint at encoder count 0
 HOME_PARK = 2  # where homing ends
 HOME_SPEED = 3  # Q8, towards the index or the end stop
 HOME_OUTPUT = 4  # Q15, what the joint may have until it is homed
 HOME_STEP = 5
-HOME_MARK = 6  # where it last got on
-HOME_MARK_TICK = 7  # when
-HOME_PASSES = 8  # of the index, when it was last looked at
-HOME_TOUCHES = 9  # of the end stop, or turns before it
-HOME_FOUND = 10  # what ZERO becomes when the tick takes up the shift; while it samples, their sum
-HOME_LOWEST = 11  # of the samples
-HOME_HIGHEST = 12
-HOME_WAY = 21  # Q8, where it is going
+HOME_WAY = 6  # Q8, where it is going
+HOME_MARK = 7  # where it last got on
+HOME_MARK_TICK = 8  # when
+HOME_FREE_TICK = 9  # when it last had less output than it may have
+HOME_PASSES = 10  # of the index, when it was last looked at
+HOME_TOUCHES = 11  # how often the index or the end stop was found, or the sensor read
+HOME_TURNED = 12  # an end stop came before the index
+HOME_BEYOND = 13  # where the index is that is to be left behind
+HOME_FOUND = 14  # what ZERO becomes when the tick takes up the shift; while it samples, their sum
+HOME_LOWEST = 15  # of the samples; once it has failed, why
+HOME_HIGHEST = 16  # of the samples; once it has failed, by how much
+HOME_LAST_METHOD = 17  # the method that the joint was homed by
 # What holds once the joint is homed.
-HOME_POSITION_MIN = 13
-HOME_POSITION_MAX = 14
-HOME_SPEED_MAX = 15
-HOME_VELOCITY_MAX = 16
-HOME_OUTPUT_MAX = 17
-HOME_STUCK_OUTPUT = 18
-HOME_STUCK_MAX = 19
-HOME_SENSOR_SCALE = 20
-HOME_SIZE = 24
+HOME_POSITION_MIN = 18
+HOME_POSITION_MAX = 19
+HOME_SPEED_MAX = 20
+HOME_VELOCITY_MAX = 21
+HOME_OUTPUT_MAX = 22
+HOME_STUCK_OUTPUT = 23
+HOME_STUCK_MAX = 24
+HOME_SENSOR_SCALE = 25
+HOME_SIZE = 28
 
 # ---- how a joint is homed
 HOME_ABSOLUTE = 1  # its encoder tells where it is
@@ -211,6 +215,7 @@ REQUEST_CLEAR = 3
 REQUEST_PAUSE = 4
 REQUEST_RESUME = 5
 REQUEST_SHIFT = 6
+REQUEST_BLOCKED = 7
 
 # ---- whom the joints follow
 NOBODY = 0
@@ -262,3 +267,4 @@ REFUSED_ENGAGE = 46
 REFUSED_HOME_NOT_FOUND = 49
 REFUSED_HOME_UNSURE = 50
 REFUSED_HOMING = 51
+REFUSED_HOME_OUTSIDE = 52

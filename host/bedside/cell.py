@@ -368,6 +368,12 @@ def _check_homing(joint: Joint, homing: AtIndex | AtEndStop | BySensor) -> None:
             f"{where}.output = {homing.output:g}: allowed are gains.gravity_bias ({joint.gains.gravity_bias:g}), which "
             f"holds the joint, to {most:g}, the lesser of drive.stuck_output and gains.output_max: it presses on stops"
         )
+    way_to_stop = homing.speed**2 / 2 / min(joint.limits.acceleration, joint.limits.stop_deceleration)
+    if way_to_stop > joint.limits.standstill:
+        raise CellError(
+            f"{where}.speed = {homing.speed:g}: it would stop {way_to_stop:.2g} {joint.unit} behind where it parks, "
+            f"more than limits.standstill ({joint.limits.standstill:g}); home more slowly"
+        )
     if isinstance(homing, BySensor):
         if not joint.sensor:
             raise CellError(
@@ -381,6 +387,13 @@ def _check_homing(joint: Joint, homing: AtIndex | AtEndStop | BySensor) -> None:
         raise CellError(
             f"{where}.park = {park:g}: must be behind the stop at {homing.position:g}, seen with homing.speed = "
             f"{homing.speed:g}"
+        )
+    if isinstance(homing, AtEndStop) and low < homing.position < high:
+        raise CellError(f"{where}.position = {homing.position:g}: an end stop lies outside limits.position")
+    if isinstance(homing, AtEndStop) and abs(homing.position - park) <= 2 * joint.limits.standstill:
+        raise CellError(
+            f"{where}.park = {park:g}: must be further from the stop at {homing.position:g} than twice "
+            f"limits.standstill ({joint.limits.standstill:g}), or the second touch would prove nothing"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from bedside.errors import SurgeonError
 from bedside.link.messages import DISABLED, ENABLED, NOT_HOMED, PAUSED, RUN
 from bedside.places import BOARDS
 from bedside.sim.board import Chip
+from bedside.sim.plant import Plant
 from bedside.sim.world import World
 from bedside.surgeon.protocol import ServoJp
 from lockstep import Operator
@@ -138,15 +140,15 @@ def test_the_arm_homes_only_while_it_is_enabled_and_with_newer_words(operator: O
         operator.arm.home(operator.seq, operator.now)
 
 
-def test_what_cannot_be_found_is_told_to_the_console_and_the_arm_pauses(
-    operator: Operator, world: World, told: list[str]
+def test_what_is_not_sure_is_told_to_the_console_and_the_arm_pauses(
+    operator: Operator, told: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world.plants["yaw"].load.index = None
-    world.plants["yaw"].load.end_stops = (0.2, 0.3)
+    reading = itertools.count()
+    monkeypatch.setattr(Plant, "sensor", property(lambda _: next(reading) % 7 * 100))
     enable(operator)
-    with pytest.raises(SurgeonError, match="joint 'yaw': home-not-found: no index and no end stop"):
+    with pytest.raises(SurgeonError, match="joint 'insertion': home-unsure: what was found differs by"):
         operator.home()
-    assert sum("home-not-found" in line for line in told) == 1
+    assert sum("home-unsure" in line for line in told) == 1
     operator.serve(120)
     assert operator.arm.state != ENABLED
 

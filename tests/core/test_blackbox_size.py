@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from blackbox import BlackBox
+from blackbox import BlackBox, Ring
 from core import layout as L
 from ports import INPUTS_SIZE, OUTPUTS_SIZE
 
@@ -18,7 +18,7 @@ def test_it_holds_a_second_in_64_kilobytes_whatever_the_board(joints: int, tick_
     port = SimpleNamespace(
         tick_hz=tick_hz, inputs=array("i", [0] * INPUTS_SIZE), outputs=array("i", [0] * OUTPUTS_SIZE)
     )
-    ring = BlackBox(board, port).ring
+    ring = BlackBox(board, port, Ring(joints, tick_hz)).ring
     every = board[L.BOX_MASK] + 1
     lines = board[L.BOX_SIZE] // board[L.BOX_STRIDE]
     assert lines * every >= tick_hz

@@ -5,6 +5,7 @@ from array import array
 
 import micropython
 
+from blackbox import Ring
 from core import layout as L
 from executive import Board
 from ports import BYTES, COUNT, CURRENT, INPUTS_SIZE, OUTPUT, OUTPUTS_SIZE, SUPPLY_MV, TICK, TIME_US
@@ -69,7 +70,7 @@ JOINTS = 3
 WARM_UP = 200
 TICKS = int(sys.argv[1])
 port = Port()
-board = Board(port, "b", "u", ["a", "b", "c"])
+board = Board(port, "b", "u", ["a", "b", "c"], Ring(3, port.tick_hz))
 message = array("i", [0] * cbor.ITEMS_MAX)
 seq = 0
 

@@ -23,6 +23,7 @@ YAW, PITCH, INSERTION = range(3)
 # A joint that follows a slow setpoint overshoots where it starts.
 SPEED_SLACK = 1.5
 PLACE = 1e-3
+DRIVE_ON = 2
 
 
 @pytest.fixture
@@ -92,6 +93,8 @@ def place(bench: BoardBench, channel: int, at: float) -> None:
         (YAW, -1.5),
         (PITCH, -0.7),
         (PITCH, -1.0),
+        # As far from its end stop as it can be.
+        (PITCH, 1.0),
         (INSERTION, 0.1),
         (INSERTION, 0.2),
     ],
@@ -442,16 +445,70 @@ def test_a_sensors_noise_is_no_fault(trainer: BoardBench, monkeypatch: pytest.Mo
     assert trainer.events == []
 
 
-def test_an_index_that_is_not_there_is_not_found(trainer: BoardBench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_there_is_no_index_the_joint_loses_its_torque_at_its_other_end(
+    trainer: BoardBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(trainer.plants[YAW].load, "index", None)
-    place(trainer, YAW, -1.3)
+    monkeypatch.setattr(trainer.plants[YAW].load, "end_stops", (0.2, 0.5))
     run(trainer)
-    feedback = home(trainer, YAW)
-    assert names(trainer) == ["home-not-found"]
+    home(trainer, YAW)
+    feedback = trainer.tick()
+    assert names(trainer) == ["homing-blocked"]
+    assert (feedback.state, causes.name_of(feedback.cause)) == (FAULT, "homing-blocked")
     assert feedback.flags[YAW] & NOT_HOMED
-    for _ in range(60):
-        feedback = word(trainer, YAW)
-    assert feedback.state == FAULT, "refused words feed nothing, and the joint no longer pushes"
+    assert not trainer.until_off().flags[YAW] & DRIVE_ON
+
+
+def test_a_spike_on_the_index_line_is_no_index(trainer: BoardBench) -> None:
+    place(trainer, YAW, 0.6)
+    run(trainer)
+    plant = trainer.plants[YAW]
+
+    def spike(_: Feedback) -> None:
+        if plant.index_passes == 0 and plant.position < 0.5:
+            plant.index_passes, plant.index_count = 1, plant.count
+
+    home(trainer, YAW, each=spike)
+    assert names(trainer) == ["home-unsure"]
+    assert not is_homed(trainer, YAW)
+
+
+def test_an_end_stop_that_is_not_there_is_not_found(trainer: BoardBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where a belt is torn, and the motor turns alone."""
+    monkeypatch.setattr(trainer.plants[PITCH].load, "end_stops", (-10.0, 10.0))
+    run(trainer)
+    home(trainer, PITCH)
+    assert names(trainer) == ["home-not-found"]
+    for _ in range(100):
+        feedback = word(trainer, PITCH)
+    assert feedback.state == FAULT, "refused words feed nothing"
+    assert feedback.flags[PITCH] & NOT_HOMED
+
+
+def test_a_joint_that_its_sensor_sees_outside_its_limits_is_not_homed(trainer: BoardBench) -> None:
+    place(trainer, INSERTION, -0.008)
+    run(trainer)
+    home(trainer, INSERTION)
+    assert names(trainer) == ["home-outside"]
+    assert trainer.events[0].value == pytest.approx(-8000, abs=100)
+    assert trainer.plants[INSERTION].position == pytest.approx(-0.008, abs=2e-5), "nor does it move"
+
+
+def test_a_joint_that_is_kept_from_its_park_is_not_homed(trainer: BoardBench) -> None:
+    place(trainer, YAW, 0.25)
+    run(trainer)
+    hardest = 0
+
+    def hold(feedback: Feedback) -> None:
+        nonlocal hardest
+        hardest = max(hardest, abs(feedback.outputs[YAW]))
+        # Within what counts as standstill at its park, but not there.
+        if feedback.positions[YAW] < 150_000:
+            trainer.plants[YAW].load.end_stops = (0.008, 1.65)
+
+    home(trainer, YAW, each=hold)
+    assert names(trainer) == ["homing-blocked"]
+    assert hardest <= trainer.joints[YAW].homing.output * 32768  # type: ignore[union-attr]
 
 
 def test_what_gives_way_is_no_end_stop(trainer: BoardBench) -> None:
@@ -488,10 +545,23 @@ def test_a_dead_encoder_is_no_end_stop(trainer: BoardBench, monkeypatch: pytest.
     run(trainer)
     now, begun = trainer.plants[PITCH].count, trainer.plants[PITCH].position
     bend_encoder(monkeypatch, trainer.plants[PITCH], lambda _: now)
-    for _ in range(100):
-        feedback = word(trainer, PITCH)
-    assert (feedback.state, causes.name_of(feedback.cause)) == (FAULT, "encoder-stuck")
-    assert abs(trainer.plants[PITCH].position - begun) < 0.2
+    home(trainer, PITCH)
+    feedback = trainer.tick(5)
+    assert (feedback.state, causes.name_of(feedback.cause)) == (FAULT, "homing-blocked")
+    assert not feedback.flags[PITCH] & DRIVE_ON
+    assert abs(trainer.plants[PITCH].position - begun) < 0.1
+
+
+def test_an_encoder_that_flickers_is_no_end_stop_either(trainer: BoardBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of its two channels is dead."""
+    run(trainer)
+    now, begun = trainer.plants[PITCH].count, trainer.plants[PITCH].position
+    bend_encoder(monkeypatch, trainer.plants[PITCH], lambda count: now + count % 2)
+    home(trainer, PITCH)
+    feedback = trainer.tick(5)
+    assert (feedback.state, causes.name_of(feedback.cause)) == (FAULT, "homing-blocked")
+    assert not feedback.flags[PITCH] & DRIVE_ON
+    assert abs(trainer.plants[PITCH].position - begun) < 0.1
 
 
 def test_an_encoder_that_counts_backwards_is_found_at_little_speed(
@@ -526,6 +596,7 @@ def test_an_arm_whose_homing_is_not_configured_is_not_enabled(trainer: BoardBenc
         ("no direction", (6, 0), 6),
         ("as much as moves the joint for certain", (7, 3_300), 7),
         ("a sensor that reaches too far", (10, 70_000_000), 10),
+        ("too fast to stop where it parks", (6, 700_000), 6),
     ],
 )
 def test_a_homing_that_makes_no_sense_is_refused(
@@ -542,3 +613,33 @@ def test_a_park_that_is_not_behind_the_stop_is_refused(trainer: BoardBench) -> N
     message[6] = -message[6]
     trainer.talk(message)
     assert [event.value for event in trainer.events] == [6]
+
+
+@pytest.mark.parametrize(("stop", "park"), [(-1_000_000, -985_000), (-500_000, 0)])
+def test_an_end_stop_near_the_park_or_within_the_limits_is_refused(trainer: BoardBench, stop: int, park: int) -> None:
+    joint = trainer.joints[PITCH]
+    joint = replace(joint, limits=replace(joint.limits, position=(-0.99, 0.95)))
+    configure, message = joint_messages(joint, trainer.tick_hz)
+    trainer.talk(configure)
+    message[4], message[5] = stop, park
+    trainer.talk(message)
+    assert [event.value for event in trainer.events] == [5]
+
+
+def test_a_joint_whose_limits_came_without_its_homing_is_not_enabled(trainer: BoardBench) -> None:
+    trainer.link.ask(joint_messages(trainer.joints[PITCH], trainer.tick_hz)[0])
+    trainer.operator_seq += 1
+    trainer.state_command(schema.ENABLE)
+    assert names(trainer) == ["not-configured"]
+
+
+def test_a_sensor_that_is_read_otherwise_homes_anew(trainer: BoardBench) -> None:
+    homed(trainer, INSERTION)
+    trainer.state_command(schema.DISABLE)
+    trainer.until_off()
+    joint = trainer.joints[INSERTION]
+    assert joint.sensor
+    joint = replace(joint, sensor=replace(joint.sensor, zero=0.12))
+    for message in joint_messages(joint, trainer.tick_hz):
+        trainer.link.ask(message)
+    assert not is_homed(trainer, INSERTION)

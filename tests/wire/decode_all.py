@@ -8,6 +8,7 @@ import gc
 import sys
 from array import array
 
+from blackbox import Ring
 from core import layout as L
 from executive import Board
 from ports import BRAKES_OPEN, BYTES, DRIVES, INPUTS_SIZE, OUTPUTS_SIZE, TICK
@@ -79,7 +80,7 @@ line = bytearray(frames.FRAME_MAX + 8)
 out = array("i", [0] * (cbor.ITEMS_MAX + 1))
 message = array("i", [0] * cbor.ITEMS_MAX)
 port = Port()
-board = Board(port, "fuzzed", "f", ["a", "b", "c"])
+board = Board(port, "fuzzed", "f", ["a", "b", "c"], Ring(3, port.tick_hz))
 try:
     while True:
         board.run()

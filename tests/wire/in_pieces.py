@@ -7,6 +7,7 @@ trial the number of answers, of refusals, and the last link sequence, as 32-bit 
 import sys
 from array import array
 
+from blackbox import Ring
 from core import layout as L
 from executive import Board
 from ports import BYTES, INPUTS_SIZE, OUTPUTS_SIZE, TICK
@@ -55,7 +56,7 @@ while True:
     if not trial:
         break
     port = Port(int.from_bytes(trial, "big"))
-    board = Board(port, "b", "u", ["a"])
+    board = Board(port, "b", "u", ["a"], Ring(1, port.tick_hz))
     try:
         board.run()
     except EOFError:

@@ -11,6 +11,12 @@ from array import array
 import mps2
 from plain import FloatJoint, plain_decode
 
+from blackbox import Ring
+
+JOINTS = 4
+# Before what loading leaves behind.
+RING = Ring(JOINTS, 1000)
+
 import executive
 import tick
 from core import layout as L
@@ -18,7 +24,6 @@ from ports import BYTES, COUNT, CURRENT, INPUTS_SIZE, OUTPUT, OUTPUTS_SIZE, SUPP
 from wire import cbor, frames
 from wire import messages as M
 
-JOINTS = 4
 # What every joint is commanded to do, urad/s: each command leads on by what it says, as those
 # of a hand in motion do, but for a tremor of 1 urad.
 VELOCITY = 20000
@@ -73,7 +78,7 @@ class Bench:
         self.inputs[SUPPLY_MV] = 24000
         for channel in range(JOINTS):
             self.inputs[COUNT + channel] = START[channel]
-        self.board = executive.Board(self, "m3", "m3", ["a", "b", "c", "d"])
+        self.board = executive.Board(self, "m3", "m3", ["a", "b", "c", "d"], RING)
         # Long numbers, as after minutes of work.
         self.board.board[L.TICK] = SEQUENCE
         self.frame = bytearray(frames.FRAME_MAX + 2)

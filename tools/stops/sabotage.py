@@ -4,6 +4,12 @@ import gc
 import os
 import sys
 
+import blackbox
+
+# Before what loading leaves behind, as main.py does it.
+RING = blackbox.Ring(3, 1000)
+blackbox.Ring = lambda *_: RING
+
 import executive
 from ports import SWITCHES, TICK
 

@@ -104,6 +104,12 @@ CAUSES: dict[int, tuple[str, str, str]] = {
         "the encoder and the second sensor are {value} urad (um) apart",
         "look for a slipping coupling or belt, a loose sensor or a wrong scale; then home the joint again",
     ),
+    23: (
+        "homing-blocked",
+        "the joint pushed for {value} ticks on its way home and got nowhere",
+        "look for an encoder that does not count, a brake that does not open, a missing index, or what is in its way; "
+        "homing.output may be too little for its load",
+    ),
     32: (
         "bad-frame",
         "a frame was damaged (kind {value}: -1 COBS, -2 CRC, -3 length, -4 CBOR)",
@@ -180,6 +186,11 @@ CAUSES: dict[int, tuple[str, str, str]] = {
         "look for what gives way: a slack coupling, a cable that drags, a noisy sensor; then home again",
     ),
     51: ("homing", "a joint still moves from homing", "let it come to rest, then send the measured position"),
+    52: (
+        "home-outside",
+        "by its second sensor the joint is at {value} urad (um), outside its limits",
+        "move it into them with the brake release, or slowly by commands; check sensor.zero and sensor.counts_per_unit",
+    ),
 }
 
 _UNKNOWN = ("unknown", "code {code} with value {value}", "install matching host and firmware versions")

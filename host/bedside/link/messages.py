@@ -21,7 +21,7 @@ NOT_HOMED = 512  # a flag of a joint
 # Codes of events below are faults, which latch; from here on they are refusals, which change nothing.
 FIRST_REFUSAL = 32
 # A joint that cannot be homed; its board says so again until the arm is enabled anew.
-HOME_REFUSALS = (49, 50)
+HOME_REFUSALS = (49, 50, 52)
 
 FLAGS = {
     1: "brake closed",

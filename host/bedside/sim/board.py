@@ -39,6 +39,8 @@ _HEAP = "192K"
 _STUCK_S = 2.0
 # It compiles its program before its first answer, an emulated one slowly.
 _BOOT_S = 20.0
+# What it says before its first tick: it makes its hardware safe, then it knows what was kept.
+_BOOT_ANSWERS = 2
 # The hardware watchdog's period in simulated time.
 _WATCHDOG_MS = 50
 
@@ -117,7 +119,7 @@ class SimBoard:
         self.port.unlink(missing_ok=True)
         self.port.symlink_to(os.ttyname(self._slave))
         self._to_board = self._from_board = -1
-        self._patience_s = _BOOT_S
+        self._answers = 0
 
     @property
     def alive(self) -> bool:
@@ -164,7 +166,7 @@ class SimBoard:
         self.outputs = _RESET
         self._ticks_unfed = 0
         self._stuck = False
-        self._patience_s = _BOOT_S
+        self._answers = 0
         self.waiting = True
 
     def step(self, time_us: int) -> None:
@@ -204,7 +206,8 @@ class SimBoard:
         data = b""
         # A pipe gives the whole answer at once, a UART byte by byte.
         while len(data) < _OUTPUTS.size:
-            if not select.select([self._from_board], [], [], self._patience_s)[0]:
+            patience_s = _BOOT_S if self._answers <= _BOOT_ANSWERS else _STUCK_S
+            if not select.select([self._from_board], [], [], patience_s)[0]:
                 # Its hardware goes on with what it was told last, until the watchdog bites.
                 self._stuck = True
                 self.waiting = False
@@ -217,10 +220,9 @@ class SimBoard:
         self.waiting = False
         before = self.outputs
         self.outputs = _OUTPUTS.unpack(data)
-        if self._patience_s == _STUCK_S:
-            # What it says first it says before it knows what was kept.
+        if self._answers:
             self._kept = self.outputs[_TO_KEEP:]
-        self._patience_s = _STUCK_S
+        self._answers += 1
         if self.outputs[_WATCHDOG] != before[_WATCHDOG]:
             self._ticks_unfed = 0
         else:
