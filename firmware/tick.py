@@ -4,9 +4,9 @@ import micropython
 from micropython import const
 
 from blackbox import note
-from core import faults
 from core import layout as L
 from core.actuate import actuate
+from core.faults import FOLLOWING_ERROR, HOMING_BLOCKED, POSITION_LOST, REACTIONS
 from core.homing import shift
 from core.joint import tick_joints
 from core.loop import exercise
@@ -43,7 +43,7 @@ def tick(records, inputs, outputs, box, begin, commit):  # type: ignore[no-untyp
     if b[_LOOP_WAITS] and fault == 0:
         fault = int(exercise(records, inputs))
     if fault:
-        react(records, faults.REACTIONS, fault, -1, b[_WATCH_VALUE])
+        react(records, REACTIONS, fault, -1, b[_WATCH_VALUE])
         note(records, outputs)
     if b[_REQUEST] >= _REQUEST_SHIFT:
         _go_on_homing(records)
@@ -69,7 +69,7 @@ def _go_on_homing(records) -> None:  # type: ignore[no-untyped-def]
     if request == L.REQUEST_SHIFT:
         shift(records)
     else:
-        _fail(records, records[L.SHIFT_CHANNEL], faults.HOMING_BLOCKED, records[L.SHIFT])
+        _fail(records, records[L.SHIFT_CHANNEL], HOMING_BLOCKED, records[L.SHIFT])
 
 
 def _react_to_joints(records) -> None:  # type: ignore[no-untyped-def]
@@ -83,10 +83,10 @@ def _react_to_joints(records) -> None:  # type: ignore[no-untyped-def]
 def _fail(records, channel: int, fault: int, value: int) -> None:  # type: ignore[no-untyped-def]
     """React to a joint's ``fault``; after some of them nobody knows where it is."""
     at = L.BOARD_SIZE + L.JOINT_SIZE * channel
-    if react(records, faults.REACTIONS, fault, channel, value):
+    if react(records, REACTIONS, fault, channel, value):
         records[at + L.TRIPPED] = 1
     # What is too far from its setpoint without having counted may be an encoder that stands still, too.
-    if fault in faults.POSITION_LOST or (fault == faults.FOLLOWING_ERROR and records[at + L.STUCK]):
+    if fault in POSITION_LOST or (fault == FOLLOWING_ERROR and records[at + L.STUCK]):
         records[at + L.CONFIGURED] = L.POSITION_LOST
         records[at + L.NOT_HOMED] = L.FLAG_NOT_HOMED
         records[at + L.SENSOR_SCALE] = 0
