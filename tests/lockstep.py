@@ -12,7 +12,7 @@ from bedside.link import frames, schema
 from bedside.link.board import BoardLink
 from bedside.link.messages import OFF, RUN, Event, Feedback
 from bedside.link.port import SerialPort
-from bedside.link.scale import board_message, joint_messages
+from bedside.link.scale import board_message, homing_message, joint_messages
 from bedside.places import BOARDS
 from bedside.sim.plant import Plant
 from bedside.sim.world import World
@@ -56,6 +56,11 @@ class BoardBench:
             for message in joint_messages(joint, self.tick_hz):
                 self.link.ask(message)
         self.link.ask(board_message(self.cell, self.name, self.cell.arm.command_hz))
+
+    def configure_joint(self, message: list[int]) -> None:
+        """Configure a joint by ``message``, homed as its cell says."""
+        self.talk(message)
+        self.talk(homing_message(self.joints[message[2]]))
 
     def talk(self, message: list[int]) -> Feedback:
         """Send a message and return its feedback; events are collected in ``events``."""

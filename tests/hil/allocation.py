@@ -134,7 +134,7 @@ for channel in range(JOINTS):
     send(3 + len(joint))
     configuration.append(bytes(port.incoming[: port.pending]))
     method = L.HOME_END_STOP if channel == JOINTS - 1 else L.HOME_ABSOLUTE
-    for k, value in enumerate((11, 0, channel, method, 2000000, 1000000, 100000, 8000, 0, 0, 0, 1)):
+    for k, value in enumerate((11, 0, channel, method, 3100000, 2900000, 100000, 8000, 0, 0, 0, 1)):
         message[k] = value
     send(12)
     configuration.append(bytes(port.incoming[: port.pending]))

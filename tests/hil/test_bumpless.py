@@ -112,7 +112,7 @@ def test_a_joint_that_moves_as_its_brake_opens_is_braked_again_and_says_so(
     bench = loaded(world, cell, "psm1-slide", 0, 0.12)
     message = joint_message(bench.joints[0], world.tick_hz)
     message[BIAS], message[BRAKE_OPEN_MS] = -6000, open_ms
-    bench.talk(message)
+    bench.configure_joint(message)
     begun = bench.tick().tick
     moved, feedback = enable_and_watch(bench, 0)
     assert (feedback.state, causes.name_of(feedback.cause)) == (FAULT, "standstill")
@@ -128,7 +128,7 @@ def test_an_output_that_may_not_rise_to_what_holds_keeps_the_brakes_closed(world
     message[BIAS] = 3000
     # Heat it while it is off, so that nothing else happens.
     message[CURRENT_OFF] = 60_000
-    bench.talk(message)
+    bench.configure_joint(message)
     board.stray_ma[1] = 3000
     bench.tick(1500)
     board.stray_ma[1] = 0
@@ -157,9 +157,9 @@ def test_what_held_a_joint_is_forgotten_when_its_drive_is_turned_round(world: Wo
     bench.until_off()
     message = joint_message(bench.joints[1], world.tick_hz)
     message[DRIVE_SIGN] = -1
-    bench.talk(message)
+    bench.configure_joint(message)
     bench.operator_seq += 1
-    bench.state_command(schema.ENABLE)
+    assert bench.state_command(schema.ENABLE).refused == 0
     outputs = [bench.tick().outputs[1] for _ in range(10)]
     assert abs(held) > 100
     assert max(map(abs, outputs)) < abs(held) // 2
