@@ -47,8 +47,9 @@ _OPERAND_MAX = 131071
 _TERM_MAX = 268435455
 # As far as a joint may search, or its second sensor reach, 67 rad or m: eight such differences fit 31 bits.
 _REACH_MAX = 67108864
-# A joint that is not homed may stand at an end stop for so long before it counts as stuck.
-_STUCK_MS = 200
+# A joint that is not homed may press on an end stop for so long before it counts as stuck: with 20 words a second it
+# takes half of that to notice and to turn.
+_STUCK_MS = 400
 
 
 def configure(records: "array[int]", homes: "array[int]", message: "array[int]", inputs: "array[int]") -> int:

@@ -132,8 +132,7 @@ _BLOCKED_MS = const(50)
 _PATIENCE = const(20)
 # Of the way that the speed makes, what counts as getting on.
 _PROGRESS_SHIFT = const(10)
-# The setpoint leads a joint that does not follow by no more than this part of what a following error allows: far enough
-# for the tick to find a joint stuck that should park.
+# The setpoint leads a joint that does not follow by no more than this part of what a following error allows.
 _LEAD_SHIFT = const(3)
 # A power of two; the sum of as many differences of two places fits 31 bits.
 _SAMPLES = const(8)
@@ -358,6 +357,8 @@ def _go_on(records, homes, inputs, channel: int) -> int:
     # ---- where it goes until the next word
     stride = (pace * b[_COMMAND_PERIOD] >> 8) + 1
     if step == _PARK:
+        # Where its output must push it, wherever the setpoint is by now.
+        h[_HOME_WAY] = park - position
         left = park - setpoint
         if left <= stride and left >= 0 - stride:
             j[_COMMAND] = park
@@ -369,7 +370,8 @@ def _go_on(records, homes, inputs, channel: int) -> int:
         way = 0 - way
     elif step != _SEEK:
         return 0
-    h[_HOME_WAY] = way
+    if step != _PARK:
+        h[_HOME_WAY] = way
     ahead = setpoint - position
     if way < 0:
         ahead = 0 - ahead
@@ -394,7 +396,8 @@ def _obstacle(records, homes, channel: int) -> int:
     pace = (h[_HOME_SPEED] ^ s) - s
     if pace < 0:
         pace = 0 - pace
-    window = b[_TICK_HZ] * _BLOCKED_MS // 1000
+    # One look at the output proves nothing, so the window holds two.
+    window = b[_TICK_HZ] * _BLOCKED_MS // 1000 + b[_COMMAND_PERIOD]
     moved = position - ((h[_HOME_MARK] ^ s) - s)
     if moved < 0:
         moved = 0 - moved

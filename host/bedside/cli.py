@@ -169,13 +169,13 @@ def _drive(arguments: argparse.Namespace) -> None:
                 shown[0] = time.monotonic()
                 bar.update(task, completed=done, total=whole, refresh=True)
 
-        drive = Drive(cell, console, command_hz, log, progress)
-        if arguments.clear:
-            console.attach()
-            drive.disable()
-        else:
-            be_on_time()
-            drive.run(motion)
+        with contextlib.closing(Drive(cell, console, command_hz, log, progress)) as drive:
+            if arguments.clear:
+                console.attach()
+                drive.disable()
+            else:
+                be_on_time()
+                drive.run(motion)
 
 
 def _home(arguments: argparse.Namespace) -> None:
@@ -193,15 +193,13 @@ def _home(arguments: argparse.Namespace) -> None:
         Progress(transient=True) as bar,
     ):
         task = bar.add_task("homing", total=None)
-        drive = Drive(
-            cell,
-            console,
-            cell.arm.command_hz,
-            Log(None, []),
-            lambda done, of: bar.update(task, completed=done, total=of),
-        )
-        be_on_time()
-        drive.home()
+
+        def progress(done: float, whole: float) -> None:
+            bar.update(task, completed=done, total=whole)
+
+        with contextlib.closing(Drive(cell, console, cell.arm.command_hz, Log(None, []), progress)) as drive:
+            be_on_time()
+            drive.home()
     sys.stdout.write(f"{cell.arm.name}: every joint is homed\n")
 
 

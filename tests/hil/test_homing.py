@@ -32,6 +32,9 @@ def trainer(chip: Chip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     monkeypatch.setenv("BEDSIDE_SIM", str(tmp_path))
     cell = load_cell(TRAINER)
     cell.arm.hold_ms = 200
+    for joint in cell.joint[:INSERTION]:
+        # Nearly as fast as the output allows, so that tests need not wait.
+        joint.homing = replace(joint.homing, speed=2 * joint.homing.speed)
     with World(cell, TRAINER, tmp_path, chip=chip) as world:
         world.advance(3)
         bench = BoardBench(world, cell, "trainer")
@@ -178,7 +181,7 @@ def test_the_first_word_moves_nothing(trainer: BoardBench) -> None:
 
 def test_without_words_the_joint_stands_pauses_and_goes_on_when_it_is_resumed(trainer: BoardBench) -> None:
     run(trainer)
-    for _ in range(30):
+    for _ in range(20):
         word(trainer, PITCH)
     assert abs(trainer.plants[PITCH].velocity) > 0.15
     # Two command periods, one of which has passed, then v/a.
@@ -275,12 +278,12 @@ def test_after_homing_the_console_begins_where_the_arm_is(trainer: BoardBench) -
 
 def test_no_command_takes_over_a_joint_that_still_moves_from_homing(trainer: BoardBench) -> None:
     run(trainer)
-    for _ in range(30):
+    for _ in range(20):
         word(trainer, PITCH)
     trainer.engage()
     assert names(trainer) == ["homing"]
     trainer.events.clear()
-    trainer.tick(20)
+    trainer.tick(40)
     assert trainer.engage().state == ENABLED
     assert trainer.events == []
 

@@ -57,7 +57,9 @@ def drive_with(cell: Cell) -> Iterator[object]:
         console = Console(bridge.socket.getsockname())
         opened.extend((contextlib.closing(console), contextlib.closing(bridge.socket)))
         console.attach()
-        return Drive(cell, console, 200.0, Log(None, []), lambda done, of: None), bridge
+        drive = Drive(cell, console, 200.0, Log(None, []), lambda done, of: None)
+        opened.append(contextlib.closing(drive))
+        return drive, bridge
 
     yield build
     for end in opened:

@@ -10,7 +10,7 @@ import csv
 import select
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -84,6 +84,11 @@ class Drive:
         self._log = log
         self._progress = progress
         self._sent_ns: dict[int, int] = {}
+        self._timer = PeriodicTimer(round(1e9 / command_hz))
+
+    def close(self) -> None:
+        """Give the timer back."""
+        self._timer.close()
 
     def run(self, motion: Motion) -> None:
         """Drive the arm through ``motion``. Raises SurgeonError when the arm stops by itself or the bridge is gone."""
@@ -113,7 +118,8 @@ class Drive:
         self._console.state_command("enable", self._hz)
         try:
             begun, deadline = False, time.monotonic() + _ENABLE_S
-            for _ in self._paced():
+            while True:
+                self._pace()
                 latest = self._console.latest
                 assert latest
                 if begun:
@@ -195,7 +201,8 @@ class Drive:
         """Stream the position at which the arm was enabled until its brakes are open; return that position."""
         here: list[float] = []
         deadline = time.monotonic() + _ENABLE_S
-        for _ in self._paced():
+        while True:
+            self._pace()
             latest = self._console.latest
             assert latest
             if latest.state == ENABLED:
@@ -205,11 +212,11 @@ class Drive:
                 self._command(here, [0.0] * len(here))
             if time.monotonic() > deadline:
                 raise SurgeonError(f"the arm does not become ENABLED; it is {STATES[latest.state]}")
-        raise AssertionError("the pace never ends")
 
     def _stream(self, motion: Motion, progress: Callable[[float, float], None] | None = None) -> None:
         begun = time.monotonic()
-        for _ in self._paced():
+        while True:
+            self._pace()
             t = time.monotonic() - begun
             self._command(*motion.at(min(t, motion.duration_s)))
             latest = self._console.latest
@@ -220,19 +227,18 @@ class Drive:
             if t >= motion.duration_s:
                 return
 
-    def _paced(self) -> Iterator[None]:
-        """Yield at each command period, taking feedback in between."""
-        timer = PeriodicTimer(round(1e9 / self._hz))
-        try:
-            while True:
-                ready, _, _ = select.select([timer.fd, self._console.socket], [], [])
-                if self._console.socket in ready:
-                    self._receive()
-                if timer.fd in ready and timer.expirations():
-                    self._receive()
-                    yield
-        finally:
-            timer.close()
+    def _pace(self) -> None:
+        """Take feedback until the next command period begins.
+
+        No generator: Python loses a Ctrl-C that comes while one is taken down.
+        """
+        while True:
+            ready, _, _ = select.select([self._timer.fd, self._console.socket], [], [])
+            if self._console.socket in ready:
+                self._receive()
+            if self._timer.fd in ready and self._timer.expirations():
+                self._receive()
+                return
 
     def _command(self, position: list[float], velocity: list[float]) -> None:
         now_ns = time.monotonic_ns()
