@@ -16,7 +16,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.getoption("--port"):
         applies = [item for item in items if item.path.name == "test_any_board.py"]
     elif config.getoption("--chip") != "unix":
-        applies = [item for item in items if _needs(item, "chip", "world", "bench")]
+        # An emulated chip is slow, so what it would only show again is left to the unix port.
+        applies = [
+            item
+            for item in items
+            if _needs(item, "chip", "world", "bench") and not item.get_closest_marker("any_chip_alike")
+        ]
     else:
         return
     config.hook.pytest_deselected(items=[item for item in items if item not in applies])

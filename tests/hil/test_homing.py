@@ -128,6 +128,7 @@ def test_each_method_finds_the_joints_place_slowly_and_gently(trainer: BoardBenc
     assert trainer.events == []
 
 
+@pytest.mark.any_chip_alike
 @pytest.mark.parametrize("command_hz", [20, 50, 1000])
 @pytest.mark.parametrize("channel", [YAW, PITCH, INSERTION])
 def test_a_joint_homes_at_any_rate_of_words(trainer: BoardBench, channel: int, command_hz: int) -> None:
@@ -140,6 +141,7 @@ def test_a_joint_homes_at_any_rate_of_words(trainer: BoardBench, channel: int, c
     assert trainer.events == []
 
 
+@pytest.mark.any_chip_alike
 @pytest.mark.parametrize("channel", [YAW, PITCH, INSERTION])
 def test_words_that_come_in_heaps_home_as_well(trainer: BoardBench, channel: int) -> None:
     place(trainer, YAW, 0.25)
@@ -292,6 +294,7 @@ def is_homed(bench: BoardBench, channel: int) -> bool:
     return not bench.tick().flags[channel] & NOT_HOMED
 
 
+@pytest.mark.any_chip_alike
 def test_a_homed_joint_stays_homed_until_power_off(trainer: BoardBench) -> None:
     homed(trainer, PITCH, INSERTION)
     at = trainer.plants[PITCH].position
@@ -315,6 +318,7 @@ def test_a_homed_joint_stays_homed_until_power_off(trainer: BoardBench) -> None:
     assert not is_homed(trainer, INSERTION)
 
 
+@pytest.mark.any_chip_alike
 @pytest.mark.parametrize("change", ["scale", "place", "method"])
 def test_another_encoder_or_another_home_is_to_be_found_anew(trainer: BoardBench, change: str) -> None:
     homed(trainer, PITCH)
@@ -334,6 +338,7 @@ def test_another_encoder_or_another_home_is_to_be_found_anew(trainer: BoardBench
     assert not is_homed(trainer, PITCH)
 
 
+@pytest.mark.any_chip_alike
 def test_unhome_forgets_but_not_while_there_is_torque(trainer: BoardBench) -> None:
     homed(trainer, PITCH, INSERTION)
     trainer.state_command(schema.UNHOME)
@@ -357,6 +362,7 @@ def bend_encoder(monkeypatch: pytest.MonkeyPatch, plant: Plant, reading: Callabl
     monkeypatch.setattr(Plant, "count", property(lambda self: reading(true(self)) if self is plant else true(self)))
 
 
+@pytest.mark.any_chip_alike
 @pytest.mark.parametrize("fault", ["encoder-jump", "encoder-stuck", "wrong-direction"])
 def test_an_encoder_fault_loses_the_place(trainer: BoardBench, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
     homed(trainer, PITCH)
@@ -388,6 +394,7 @@ def test_an_encoder_fault_loses_the_place(trainer: BoardBench, monkeypatch: pyte
     assert not is_homed(trainer, PITCH)
 
 
+@pytest.mark.any_chip_alike
 def test_a_joint_that_is_too_far_off_without_a_count_loses_its_place_too(
     trainer: BoardBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -478,6 +485,7 @@ def test_a_spike_on_the_index_line_is_no_index(trainer: BoardBench) -> None:
     assert not is_homed(trainer, YAW)
 
 
+@pytest.mark.any_chip_alike
 def test_an_end_stop_that_is_not_there_is_not_found(trainer: BoardBench, monkeypatch: pytest.MonkeyPatch) -> None:
     """As where a belt is torn, and the motor turns alone."""
     monkeypatch.setattr(trainer.plants[PITCH].load, "end_stops", (-10.0, 10.0))
@@ -627,6 +635,7 @@ def test_a_joint_whose_limits_came_without_its_homing_is_not_enabled(trainer: Bo
     assert names(trainer) == ["not-configured"]
 
 
+@pytest.mark.any_chip_alike
 def test_a_sensor_that_is_read_otherwise_homes_anew(trainer: BoardBench) -> None:
     homed(trainer, INSERTION)
     trainer.state_command(schema.DISABLE)
