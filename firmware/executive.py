@@ -8,7 +8,7 @@ from micropython import const
 from blackbox import BlackBox, Ring
 from core import layout as L
 from core.command import take
-from core.configure import configure, configure_homing, forget, limit
+from core.configure import configure, configure_homing, unhome
 from core.homing import home
 from core.report import report
 from ports import RESET_CAUSE
@@ -293,7 +293,8 @@ class Board:
             self._refuse(M.REFUSED_NOT_DISABLED, -1, phase)
         elif wanted == M.UNHOME:
             if self._is_idle():
-                self._unhome()
+                for channel in range(self.n):
+                    unhome(self.records, self.homes, channel)
             else:
                 self._refuse(M.REFUSED_NOT_DISABLED, -1, phase)
         elif wanted == M.PAUSE:
@@ -327,14 +328,6 @@ class Board:
             if self.joints[channel][L.CONFIGURED] != 1 or not self.homes[L.HOME_SIZE * channel + L.HOME_METHOD]:
                 return False
         return self.board[L.OPERATOR_TIMEOUT] > 0
-
-    def _unhome(self) -> None:
-        """Forget where the joints are, but for those whose encoder tells."""
-        for channel, joint in enumerate(self.joints):
-            home = memoryview(self.homes)[L.HOME_SIZE * channel : L.HOME_SIZE * (channel + 1)]
-            if home[L.HOME_METHOD] not in (0, L.HOME_ABSOLUTE):
-                forget(joint)
-                limit(self.records, joint, home)
 
     def _configure_board(self) -> None:
         board = self.board

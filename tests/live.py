@@ -7,9 +7,10 @@ import time
 from bedside.cell import Arm, BoardSlot, Cell, load_cell
 from bedside.link import schema
 from bedside.link.board import BoardLink
+from bedside.link.messages import Feedback
 from bedside.link.port import SerialPort
 from bedside.link.scale import board_message, joint_messages
-from lockstep import PSM, BoardBench
+from lockstep import KEEP_ALIVE_TICKS, PSM, BoardBench
 
 # Whatever hangs on the board is moved by no more than this share of its drives.
 _OUTPUT_MAX = 0.05
@@ -55,6 +56,14 @@ class LiveBench(BoardBench):
     def pass_ticks(self, ticks: int) -> None:
         """Let about as much time pass."""
         time.sleep(ticks / self.tick_hz)
+
+    def tick(self, ticks: int = 1) -> Feedback:
+        """Keep the link alive until the board has counted ``ticks`` more: it may be late, as this computer may."""
+        begun = latest = self.talk([schema.KEEP_ALIVE, 0])
+        while latest.tick < begun.tick + ticks:
+            self.pass_ticks(min(KEEP_ALIVE_TICKS, begun.tick + ticks - latest.tick))
+            latest = self.talk([schema.KEEP_ALIVE, 0])
+        return latest
 
     def configure(self) -> None:
         for joint in self.joints:

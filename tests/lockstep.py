@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
+import pytest
 from msgspec.structs import replace
 
 from bedside.bridge.arm import Arm
@@ -19,7 +21,7 @@ from bedside.sim.world import World
 from bedside.surgeon.protocol import ServoJp
 
 PSM = BOARDS / "cells" / "psm.toml"
-_KEEP_ALIVE_TICKS = 5
+KEEP_ALIVE_TICKS = 5
 # Only a dead board takes this long, however busy the machine.
 ANSWER_S = 20.0
 
@@ -78,10 +80,10 @@ class BoardBench:
 
     def tick(self, ticks: int = 1) -> Feedback:
         """Let ``ticks`` pass with keep-alives, which feed the link's clock alone; return the state."""
-        for _ in range(ticks // _KEEP_ALIVE_TICKS):
-            self.pass_ticks(_KEEP_ALIVE_TICKS)
+        for _ in range(ticks // KEEP_ALIVE_TICKS):
+            self.pass_ticks(KEEP_ALIVE_TICKS)
             self.talk([schema.KEEP_ALIVE, 0])
-        self.pass_ticks(ticks % _KEEP_ALIVE_TICKS)
+        self.pass_ticks(ticks % KEEP_ALIVE_TICKS)
         return self.talk([schema.KEEP_ALIVE, 0])
 
     def command(self, positions: list[float], velocities: list[float]) -> Feedback:
@@ -101,15 +103,20 @@ class BoardBench:
         """Send DISABLE, ENABLE (PAUSE, RESUME, STOP) with the present operator sequence."""
         return self.talk([schema.STATE_COMMAND, 0, self.operator_seq, command])
 
-    def enable(self) -> Feedback:
-        """Enable, wait until the brakes are open, and engage: from here on the board follows."""
+    def run(self) -> Feedback:
+        """Enable, and wait until the brakes are open."""
         self.operator_seq += 1
         self.state_command(schema.ENABLE)
         for _ in range(200):
             feedback = self.tick()
             if feedback.phase == RUN:
-                return self.engage()
+                return feedback
         raise AssertionError(f"does not run: {feedback} {self.events}")
+
+    def enable(self) -> Feedback:
+        """Enable, wait until the brakes are open, and engage: from here on the board follows."""
+        self.run()
+        return self.engage()
 
     def engage(self) -> Feedback:
         """Send the first command, at the measured position."""
@@ -184,13 +191,24 @@ class Operator:
             at = [x + speed * 0.005 * (0.1 if i == 2 else 1.0) for i, x in enumerate(at)]
             self.command(at, [speed * (0.1 if i == 2 else 1.0) for i in range(7)])
 
+    def say_home(self) -> None:
+        """Hold to run: let the arm go on homing for a command period."""
+        self.seq += 1
+        self.arm.home(self.seq, self.now)
+        self.listen()
+        self.serve(5)
+
     def home(self, words: int = 4000) -> None:
         """Say home until every joint is homed, or the bridge refuses."""
         for _ in range(words):
-            self.seq += 1
-            self.arm.home(self.seq, self.now)
-            self.listen()
-            self.serve(5)
+            self.say_home()
             if self.arm.feedback(0).is_homed:
                 return
         raise AssertionError(f"not homed: {self.arm.feedback(0).flags}")
+
+
+def bend_encoder(monkeypatch: pytest.MonkeyPatch, plant: Plant, reading: Callable[[int], int]) -> None:
+    """Let the encoder of ``plant`` read ``reading`` of its true count."""
+    true = Plant.count.fget
+    assert true
+    monkeypatch.setattr(Plant, "count", property(lambda self: reading(true(self)) if self is plant else true(self)))

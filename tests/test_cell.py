@@ -22,6 +22,17 @@ def test_the_cells_that_ship_are_valid(path: Path) -> None:
     load_cell(path)
 
 
+def refusal(tmp_path: Path, text: str, right: str, wrong: str) -> str:
+    """Return why a cell file is refused in which ``wrong`` stands for the first ``right``."""
+    assert right in text
+    path = tmp_path / "cell.toml"
+    path.write_text(text.replace(right, wrong, 1))
+    with pytest.raises(CellError) as refused:
+        load_cell(path)
+    assert str(refused.value).startswith(f"{path}: ")
+    return str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("wrong", "right", "message"),
     [
@@ -89,13 +100,7 @@ def test_the_cells_that_ship_are_valid(path: Path) -> None:
 def test_a_mistake_is_named_with_key_value_and_what_is_allowed(
     tmp_path: Path, wrong: str, right: str, message: str
 ) -> None:
-    assert right in PSM
-    path = tmp_path / "cell.toml"
-    path.write_text(PSM.replace(right, wrong, 1))
-    with pytest.raises(CellError) as refused:
-        load_cell(path)
-    assert str(refused.value).startswith(f"{path}: ")
-    assert message in str(refused.value)
+    assert message in refusal(tmp_path, PSM, right, wrong)
 
 
 @pytest.mark.parametrize(
@@ -132,12 +137,7 @@ def test_a_mistake_is_named_with_key_value_and_what_is_allowed(
     ],
 )
 def test_a_mistake_in_homing_is_named(tmp_path: Path, wrong: str, right: str, message: str) -> None:
-    assert right in TRAINER
-    path = tmp_path / "cell.toml"
-    path.write_text(TRAINER.replace(right, wrong, 1))
-    with pytest.raises(CellError) as refused:
-        load_cell(path)
-    assert message in str(refused.value)
+    assert message in refusal(tmp_path, TRAINER, right, wrong)
 
 
 def test_a_sensor_that_reaches_beyond_any_joint_is_refused() -> None:

@@ -5,6 +5,7 @@ from array import array
 from micropython import const
 
 from core import layout as L
+from core.homing import full_limits
 
 _INPUT_COUNT = const(4)
 
@@ -88,7 +89,7 @@ def configure(records: "array[int]", homes: "array[int]", message: "array[int]",
         return _OVERSPEED
     same = joint[L.CONFIGURED] == 1 and (joint[L.COUNT_SCALE], joint[L.COUNT_SHIFT]) == (scale, shift)
     if not same:
-        forget(joint)
+        _forget(joint)
         home[L.HOME_LAST_METHOD] = 0
     elif home[L.HOME_METHOD]:
         home[L.HOME_LAST_METHOD] = home[L.HOME_METHOD]
@@ -120,7 +121,7 @@ def configure(records: "array[int]", homes: "array[int]", message: "array[int]",
     home[L.HOME_OUTPUT_MAX] = message[_OUTPUT_MAX]
     home[L.HOME_STUCK_OUTPUT] = joint[L.STUCK_OUTPUT]
     home[L.HOME_STUCK_MAX] = max(1, message[_STUCK_MS_FIELD] * tick_hz // 1000)
-    _begin(records, joint, home, inputs, channel, before)
+    _begin(records, homes, inputs, channel, before)
     return 0
 
 
@@ -165,7 +166,7 @@ def configure_homing(records: "array[int]", homes: "array[int]", message: "array
     if (home[L.HOME_LAST_METHOD], home[L.HOME_PLACE]) != (method, place) or (
         method == L.HOME_SENSOR and sensor != tuple(message[_SENSOR_SCALE : _SENSOR_ZERO + 1])
     ):
-        forget(joint)
+        _forget(joint)
     before = joint[L.COUNT]
     joint[L.CONFIGURED] = 0
     home[L.HOME_METHOD] = method
@@ -181,27 +182,29 @@ def configure_homing(records: "array[int]", homes: "array[int]", message: "array
     if absolute:
         joint[L.ZERO] = place
         joint[L.NOT_HOMED] = 0
-    _begin(records, joint, home, inputs, channel, before)
+    _begin(records, homes, inputs, channel, before)
     return 0
 
 
-def forget(joint: "memoryview[int]") -> None:
+def unhome(records: "array[int]", homes: "array[int]", channel: int) -> None:
+    """Let the joint forget where it is, unless its encoder tells. Only while there is no torque."""
+    joint, home = _records_of(records, homes, channel)
+    if home[L.HOME_METHOD] not in (0, L.HOME_ABSOLUTE):
+        _forget(joint)
+        _limit(records, homes, channel)
+
+
+def _forget(joint: "memoryview[int]") -> None:
     """Let the joint no longer know where it is; then it must be configured, or limited, before it is enabled."""
     joint[L.NOT_HOMED] = L.FLAG_NOT_HOMED
     joint[L.SENSOR_SCALE] = 0
     joint[L.HOLD_OUTPUT] = joint[L.BIAS]
 
 
-def limit(records: "array[int]", joint: "memoryview[int]", home: "memoryview[int]") -> None:
+def _limit(records: "array[int]", homes: "array[int]", channel: int) -> None:
     """Give the joint its limits: those of its configuration, or, not homed, slow motion with little output."""
-    joint[L.POSITION_MIN] = home[L.HOME_POSITION_MIN]
-    joint[L.POSITION_MAX] = home[L.HOME_POSITION_MAX]
-    joint[L.SPEED_MAX] = home[L.HOME_SPEED_MAX]
-    joint[L.VELOCITY_MAX] = home[L.HOME_VELOCITY_MAX]
-    joint[L.OUTPUT_MAX] = home[L.HOME_OUTPUT_MAX]
-    joint[L.STUCK_OUTPUT] = home[L.HOME_STUCK_OUTPUT]
-    joint[L.STUCK_MAX] = home[L.HOME_STUCK_MAX]
-    joint[L.SENSOR_SCALE] = home[L.HOME_SENSOR_SCALE]
+    joint, home = _records_of(records, homes, channel)
+    full_limits(records, homes, channel)
     if joint[L.NOT_HOMED] and home[L.HOME_METHOD]:
         # Wherever it is in its range now, it may get to the other end.
         low, high = home[L.HOME_POSITION_MIN], home[L.HOME_POSITION_MAX]
@@ -241,21 +244,15 @@ def _counted(joint: "memoryview[int]", count: int) -> "tuple[int, int]":
     return whole, scaled - (whole << joint[L.COUNT_SHIFT])
 
 
-def _begin(
-    records: "array[int]",
-    joint: "memoryview[int]",
-    home: "memoryview[int]",
-    inputs: "array[int]",
-    channel: int,
-    before: int,
-) -> None:
+def _begin(records: "array[int]", homes: "array[int]", inputs: "array[int]", channel: int, before: int) -> None:
     """Begin to count, with the setpoint where the joint is: enabling may follow before the next tick.
 
     ``before`` is the count at which the tick last knew the joint: what jumps meanwhile it cannot see. A joint that is
     not homed calls its place 0.
     """
+    joint, home = _records_of(records, homes, channel)
     if abs(inputs[_INPUT_COUNT + channel] - before) > joint[L.STEPS_MAX] and home[L.HOME_METHOD] != L.HOME_ABSOLUTE:
-        forget(joint)
+        _forget(joint)
     while joint[L.CONFIGURED] == 0:
         now = records[L.TICK]
         count = inputs[_INPUT_COUNT + channel]
@@ -268,7 +265,7 @@ def _begin(
         joint[L.REFERENCE] = position
         joint[L.SETPOINT] = position
         joint[L.SETPOINT_FRACTION] = 0
-        limit(records, joint, home)
+        _limit(records, homes, channel)
         joint[L.CONFIGURED] = 1
         if records[L.TICK] != now:
             # A tick came, and with it perhaps a count that is now neither in the place nor still to come.

@@ -268,6 +268,7 @@ def _go_on(records, homes, inputs, channel: int) -> int:
 
     # ---- what it has found, and what comes next
     found = 0
+    homed = 0
     if step == _SEEK and method == _HOME_INDEX:
         beyond = position - place
         if way < 0:
@@ -317,17 +318,19 @@ def _go_on(records, homes, inputs, channel: int) -> int:
                 return _REFUSED_HOME_OUTSIDE
             found = 1
     elif step == _PARK and method == _HOME_SENSOR:
-        _grant(records, homes, channel)
-        step = int(_BEGIN)
+        homed = 1
     elif step == _PARK and setpoint == park and j[_SETPOINT_SPEED] == 0 and not j[_FLAGS] & _FLAG_OUTPUT_LIMITED:
         off = position - park
         if off <= standstill and off >= 0 - standstill:
             if method == _HOME_END_STOP and h[_HOME_TOUCHES] == 1:
                 step = int(_SEEK)
             else:
-                _grant(records, homes, channel)
-                step = int(_BEGIN)
+                homed = 1
 
+    if homed:
+        full_limits(records, homes, channel)
+        j[_NOT_HOMED] = 0
+        step = int(_BEGIN)
     if found and b[_TICK] == tick and b[_REQUEST] == 0:
         # No tick has come since the position was read.
         by = place - position
@@ -442,8 +445,8 @@ def _sample(records, homes, inputs, channel: int):
 
 
 @micropython.viper
-def _grant(records, homes, channel: int):
-    """Give the joint its full limits; it stands within them, so a tick may come between any two."""
+def full_limits(records, homes, channel: int):
+    """Give the joint the limits of its configuration; it stands within them, so a tick may come between any two."""
     j = ptr32(int(ptr32(records)) + (channel + 1) * _RECORD_BYTES)
     h = ptr32(int(ptr32(homes)) + channel * _HOME_BYTES)
     j[_POSITION_MIN] = h[_HOME_POSITION_MIN]
@@ -454,7 +457,6 @@ def _grant(records, homes, channel: int):
     j[_STUCK_OUTPUT] = h[_HOME_STUCK_OUTPUT]
     j[_STUCK_MAX] = h[_HOME_STUCK_MAX]
     j[_SENSOR_SCALE] = h[_HOME_SENSOR_SCALE]
-    j[_NOT_HOMED] = 0
 
 
 @micropython.viper

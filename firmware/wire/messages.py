@@ -74,11 +74,20 @@ CONFIGURE_HOMING_RANGES = array(
     + (-30_000_000, 30_000_000, 1, 32_767)
     + (-65_535, 65_535, 0, 16, -0x3FFFFFFF, 0x3FFFFFFF, 1, 0x3FFFFFFF),
 )
-_STATE_COMMAND_RANGES = array("i", (6, 6, 0, _INT_MAX, 0, _INT_MAX, 0, 5))
-_HOME_RANGES = array("i", (10, 10, 0, _INT_MAX, 0, _INT_MAX, -1, 7))
-_READ_BOX_RANGES = array("i", (8, 8, 0, _INT_MAX, 0, _INT_MAX))
-_HOLD_BOX_RANGES = array("i", (9, 9, 0, _INT_MAX, 0, 2))
 _SEQUENCE_RANGES = array("i", (0, 0x7F, 0, _INT_MAX))
+# Of each message, but for commands, which are checked without a look-up.
+_RANGES = {
+    IDENTIFY: _SEQUENCE_RANGES,
+    CONFIGURE_BOARD: CONFIGURE_BOARD_RANGES,
+    CONFIGURE_JOINT: CONFIGURE_JOINT_RANGES,
+    KEEP_ALIVE: _SEQUENCE_RANGES,
+    STATE_COMMAND: array("i", (6, 6, 0, _INT_MAX, 0, _INT_MAX, 0, 5)),
+    MAINTENANCE: _SEQUENCE_RANGES,
+    READ_BOX: array("i", (8, 8, 0, _INT_MAX, 0, _INT_MAX)),
+    HOLD_BOX: array("i", (9, 9, 0, _INT_MAX, 0, 2)),
+    HOME: array("i", (10, 10, 0, _INT_MAX, 0, _INT_MAX, -1, 7)),
+    CONFIGURE_HOMING: CONFIGURE_HOMING_RANGES,
+}
 
 _COMMAND = const(4)
 _COMMAND_HEAD = const(3)
@@ -117,31 +126,10 @@ def fault_in(message, count: int) -> int:
 
 
 def _fault_in_other(message: "array[int]", count: int) -> int:
-    if count < 2:
+    kind = message[0] if count > 0 else 0
+    ranges = _RANGES.get(kind)
+    if ranges is None or 2 * count != len(ranges):
         return 0
-    kind = message[0]
-    if kind == IDENTIFY or kind == KEEP_ALIVE or kind == MAINTENANCE:
-        return _out_of_range(message, _SEQUENCE_RANGES, 2) if count == 2 else 0
-    if kind == HOME:
-        return _out_of_range(message, _HOME_RANGES, 4) if count == 4 else 0
-    if kind == STATE_COMMAND:
-        return _out_of_range(message, _STATE_COMMAND_RANGES, 4) if count == 4 else 0
-    if kind == READ_BOX:
-        return _out_of_range(message, _READ_BOX_RANGES, 3) if count == 3 else 0
-    if kind == HOLD_BOX:
-        return _out_of_range(message, _HOLD_BOX_RANGES, 3) if count == 3 else 0
-    if kind == CONFIGURE_BOARD:
-        if count * 2 != len(CONFIGURE_BOARD_RANGES):
-            return 0
-        return _out_of_range(message, CONFIGURE_BOARD_RANGES, count)
-    if kind == CONFIGURE_HOMING:
-        if count * 2 != len(CONFIGURE_HOMING_RANGES):
-            return 0
-        return _out_of_range(message, CONFIGURE_HOMING_RANGES, count)
-    if kind == CONFIGURE_JOINT:
-        if count * 2 != len(CONFIGURE_JOINT_RANGES):
-            return 0
-        if message[_DRIVE_SIGN_FIELD] == 0:
-            return _DRIVE_SIGN_FIELD
-        return _out_of_range(message, CONFIGURE_JOINT_RANGES, count)
-    return 0
+    if kind == CONFIGURE_JOINT and message[_DRIVE_SIGN_FIELD] == 0:
+        return _DRIVE_SIGN_FIELD
+    return _out_of_range(message, ranges, count)

@@ -8,6 +8,7 @@ import math
 import signal
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bedside import __version__
@@ -140,9 +141,28 @@ def _bridge(arguments: argparse.Namespace) -> None:
             close(links)
 
 
-def _drive(arguments: argparse.Namespace) -> None:
+@contextlib.contextmanager
+def _bar(what: str, visible: bool = True, transient: bool = False) -> Iterator[Callable[[float, float], None]]:
+    """Show a bar of ``what``; yield what is told how much is done, and of how much.
+
+    It draws four times a second and from nowhere else, so that a terminal delays few commands.
+    """
     from rich.progress import Progress
 
+    with Progress(auto_refresh=False, transient=transient) as bar:
+        task = bar.add_task(what, total=None, visible=visible)
+        shown = time.monotonic()
+
+        def progress(done: float, whole: float) -> None:
+            nonlocal shown
+            if bar.console.is_terminal and time.monotonic() - shown > 0.25:
+                shown = time.monotonic()
+                bar.update(task, completed=done, total=whole, refresh=True)
+
+        yield progress
+
+
+def _drive(arguments: argparse.Namespace) -> None:
     from bedside.cell import check_command_rate, load_cell
     from bedside.clock import be_on_time
     from bedside.surgeon.console import Console
@@ -159,28 +179,18 @@ def _drive(arguments: argparse.Namespace) -> None:
     with (
         contextlib.closing(Console(parse_address(arguments.bridge or cell.arm.listen))) as console,
         contextlib.closing(Log(arguments.log, [joint.name for joint in cell.joint])) as log,
-        Progress(auto_refresh=False) as bar,
+        _bar("driving", visible=not arguments.clear) as progress,
+        contextlib.closing(Drive(cell, console, command_hz, log, progress)) as drive,
     ):
-        task = bar.add_task("driving", total=None, visible=not arguments.clear)
-        shown = [time.monotonic()]
-
-        def progress(done: float, whole: float) -> None:
-            if bar.console.is_terminal and time.monotonic() - shown[0] > 0.25:
-                shown[0] = time.monotonic()
-                bar.update(task, completed=done, total=whole, refresh=True)
-
-        with contextlib.closing(Drive(cell, console, command_hz, log, progress)) as drive:
-            if arguments.clear:
-                console.attach()
-                drive.disable()
-            else:
-                be_on_time()
-                drive.run(motion)
+        if arguments.clear:
+            console.attach()
+            drive.disable()
+        else:
+            be_on_time()
+            drive.run(motion)
 
 
 def _home(arguments: argparse.Namespace) -> None:
-    from rich.progress import Progress
-
     from bedside.cell import load_cell
     from bedside.clock import be_on_time
     from bedside.surgeon.console import Console
@@ -190,16 +200,11 @@ def _home(arguments: argparse.Namespace) -> None:
     cell = load_cell(arguments.cell)
     with (
         contextlib.closing(Console(parse_address(arguments.bridge or cell.arm.listen))) as console,
-        Progress(transient=True) as bar,
+        _bar("homing", transient=True) as progress,
+        contextlib.closing(Drive(cell, console, cell.arm.command_hz, Log(None, []), progress)) as drive,
     ):
-        task = bar.add_task("homing", total=None)
-
-        def progress(done: float, whole: float) -> None:
-            bar.update(task, completed=done, total=whole)
-
-        with contextlib.closing(Drive(cell, console, cell.arm.command_hz, Log(None, []), progress)) as drive:
-            be_on_time()
-            drive.home()
+        be_on_time()
+        drive.home()
     sys.stdout.write(f"{cell.arm.name}: every joint is homed\n")
 
 

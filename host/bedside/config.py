@@ -57,7 +57,8 @@ def _explain(message: str, raw: Any, kind: type) -> str:
         return f"unknown key '{key}' = {value[wrong]!r}: {hint}"
     if "missing required field" in what:
         return f"key '{key or 'top level'}': {what[0].lower()}{what[1:]}"
-    kinds = [str(struct.tag) for struct in _structs(msgspec.inspect.type_info(kind)) if struct.tag_field == name]
+    field = key.rpartition(".")[2]
+    kinds = [str(struct.tag) for struct in _structs(msgspec.inspect.type_info(kind)) if struct.tag_field == field]
     if kinds:
         return f"key '{key}' = {value!r}: expected {', '.join(kinds)}"
     return f"key '{key}' = {value!r}: {what[0].lower()}{what[1:]}"

@@ -60,10 +60,7 @@ def enable(operator: Operator) -> None:
     operator.arm.enable(operator.seq, 200.0)
     operator.serve(2)
     while any(board[2] != RUN for board in operator.arm.feedback(0).boards):
-        operator.seq += 1
-        operator.arm.home(operator.seq, operator.now)
-        operator.listen()
-        operator.serve(5)
+        operator.say_home()
 
 
 def test_joints_home_one_after_another_in_the_cells_order(operator: Operator, world: World) -> None:
@@ -71,10 +68,7 @@ def test_joints_home_one_after_another_in_the_cells_order(operator: Operator, wo
     order: list[int] = []
     assert not operator.arm.feedback(0).is_homed
     while len(order) < 3:
-        operator.seq += 1
-        operator.arm.home(operator.seq, operator.now)
-        operator.listen()
-        operator.serve(5)
+        operator.say_home()
         flags = operator.arm.feedback(0).flags
         order += [joint for joint in range(3) if joint not in order and not flags[joint] & NOT_HOMED]
     assert order == [INSERTION, PITCH, YAW]
@@ -92,10 +86,7 @@ def test_after_homing_the_console_takes_the_arm_over_where_it_is_with_its_full_l
         operator.arm.command(ServoJp(0, operator.seq + 1, here, [1.0, 0.0, 0.0]), operator.now)
     operator.home()
     for _ in range(4):
-        operator.seq += 1
-        operator.arm.home(operator.seq, operator.now)
-        operator.listen()
-        operator.serve(5)
+        operator.say_home()
     assert not operator.arm.is_following
     here = operator.arm.feedback(0).position
     with pytest.raises(SurgeonError, match="joint 'yaw': the first command is"):
@@ -160,9 +151,6 @@ def test_a_board_that_was_never_heard_is_not_homed(operator: Operator) -> None:
 def test_words_that_stop_pause_the_whole_arm(operator: Operator) -> None:
     enable(operator)
     for _ in range(30):
-        operator.seq += 1
-        operator.arm.home(operator.seq, operator.now)
-        operator.listen()
-        operator.serve(5)
+        operator.say_home()
     operator.serve(120)
     assert [board[1] for board in operator.arm.feedback(0).boards] == [PAUSED, PAUSED]

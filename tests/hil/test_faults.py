@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from bedside.cell import Cell
@@ -23,9 +21,8 @@ from bedside.link.messages import (
     Feedback,
 )
 from bedside.sim.board import BRAKE_RELEASE, DRIVE_FAULT, E_STOP, SimBoard
-from bedside.sim.plant import Plant
 from bedside.sim.world import World
-from lockstep import BoardBench
+from lockstep import BoardBench, bend_encoder
 
 SPEEDS = [1.0, -0.8, 0.6]
 BRAKE_CLOSED, DRIVE_ON, CURRENT_LIMITED = 1, 2, 128
@@ -41,13 +38,6 @@ def moving(wrist: BoardBench) -> BoardBench:
 @pytest.fixture
 def board(world: World) -> SimBoard:
     return next(board for board in world.boards if board.name == "psm1-wrist")
-
-
-def bend_encoder(monkeypatch: pytest.MonkeyPatch, plant: Plant, reading: Callable[[int], int]) -> None:
-    """Let the encoder of ``plant`` read ``reading`` of its true count."""
-    true = Plant.count.fget
-    assert true
-    monkeypatch.setattr(Plant, "count", property(lambda self: reading(true(self)) if self is plant else true(self)))
 
 
 def next_fault(bench: BoardBench, ticks: int = 400) -> Feedback:
@@ -166,14 +156,19 @@ def test_ticks_that_come_slowly_do_not_stretch_the_clocks(moving: BoardBench) ->
     assert 1490 * (event.tick - last) <= 1000 * (moving.cell.arm.link_timeout_ms + 2)
 
 
-def test_a_joint_whose_encoder_jumped_must_be_configured_before_it_is_enabled(
-    moving: BoardBench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def jump_and_clear(moving: BoardBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the first joint's encoder jump, wait for the stop and clear it."""
     bend_encoder(monkeypatch, moving.plants[0], lambda count: count + 5000)
     next_fault(moving, 1)
     moving.until_off()
     moving.state_command(schema.DISABLE)
     moving.tick(2)
+
+
+def test_a_joint_whose_encoder_jumped_must_be_configured_before_it_is_enabled(
+    moving: BoardBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jump_and_clear(moving, monkeypatch)
     moving.operator_seq += 1
     moving.state_command(schema.ENABLE)
     assert moving.tick().state == DISABLED
@@ -190,11 +185,7 @@ def test_a_joint_whose_encoder_jumped_must_be_configured_before_it_is_enabled(
 def test_a_joint_that_is_configured_with_an_encoder_off_its_place_is_caught_by_the_second_sensor(
     moving: BoardBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bend_encoder(monkeypatch, moving.plants[0], lambda count: count + 5000)
-    next_fault(moving, 1)
-    moving.until_off()
-    moving.state_command(schema.DISABLE)
-    moving.tick(2)
+    jump_and_clear(moving, monkeypatch)
     moving.configure()
     feedback = moving.tick(3 * 8)
     assert (feedback.state, cause(feedback)) == (FAULT, "sensor-disagrees")

@@ -16,7 +16,7 @@ from bedside.places import BOARDS
 from bedside.sim.board import BRAKE_RELEASE, Chip
 from bedside.sim.plant import Plant
 from bedside.sim.world import World
-from lockstep import BoardBench
+from lockstep import BoardBench, bend_encoder
 
 TRAINER = BOARDS / "cells" / "trainer.toml"
 YAW, PITCH, INSERTION = range(3)
@@ -42,17 +42,6 @@ def trainer(chip: Chip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         place(bench, PITCH, -0.93)
         yield bench
         bench.link.port.close()
-
-
-def run(bench: BoardBench) -> Feedback:
-    """Enable, and wait until the brakes are open."""
-    bench.operator_seq += 1
-    bench.state_command(schema.ENABLE)
-    for _ in range(200):
-        feedback = bench.tick()
-        if feedback.phase == RUN:
-            return feedback
-    raise AssertionError(f"does not run: {feedback}")
 
 
 def word(bench: BoardBench, channel: int) -> Feedback:
@@ -104,7 +93,7 @@ def place(bench: BoardBench, channel: int, at: float) -> None:
 )
 def test_each_method_finds_the_joints_place_slowly_and_gently(trainer: BoardBench, channel: int, start: float) -> None:
     place(trainer, channel, start)
-    run(trainer)
+    trainer.run()
     joint, plant = trainer.joints[channel], trainer.plants[channel]
     homing = joint.homing
     fastest, hardest = [0.0], [0]
@@ -134,7 +123,7 @@ def test_each_method_finds_the_joints_place_slowly_and_gently(trainer: BoardBenc
 def test_a_joint_homes_at_any_rate_of_words(trainer: BoardBench, channel: int, command_hz: int) -> None:
     trainer.cell.arm.command_hz = command_hz
     place(trainer, YAW, 0.25)
-    run(trainer)
+    trainer.run()
     home(trainer, channel)
     word(trainer, -1)
     assert abs(trainer.tick().positions[channel] / 1e6 - trainer.plants[channel].position) < PLACE
@@ -145,7 +134,7 @@ def test_a_joint_homes_at_any_rate_of_words(trainer: BoardBench, channel: int, c
 @pytest.mark.parametrize("channel", [YAW, PITCH, INSERTION])
 def test_words_that_come_in_heaps_home_as_well(trainer: BoardBench, channel: int) -> None:
     place(trainer, YAW, 0.25)
-    run(trainer)
+    trainer.run()
 
     def again(_: Feedback) -> None:
         for _ in range(2):
@@ -159,7 +148,7 @@ def test_words_that_come_in_heaps_home_as_well(trainer: BoardBench, channel: int
 
 
 def test_one_joint_homes_and_the_others_hold(trainer: BoardBench) -> None:
-    run(trainer)
+    trainer.run()
     places = [plant.position for plant in trainer.plants]
     moved = [0.0, 0.0]
 
@@ -173,7 +162,7 @@ def test_one_joint_homes_and_the_others_hold(trainer: BoardBench) -> None:
 
 
 def test_the_first_word_moves_nothing(trainer: BoardBench) -> None:
-    run(trainer)
+    trainer.run()
     before = trainer.tick()
     feedback = word(trainer, PITCH)
     after = trainer.tick(0)
@@ -182,7 +171,7 @@ def test_the_first_word_moves_nothing(trainer: BoardBench) -> None:
 
 
 def test_without_words_the_joint_stands_pauses_and_goes_on_when_it_is_resumed(trainer: BoardBench) -> None:
-    run(trainer)
+    trainer.run()
     for _ in range(20):
         word(trainer, PITCH)
     assert abs(trainer.plants[PITCH].velocity) > 0.15
@@ -207,7 +196,7 @@ def test_without_words_the_joint_stands_pauses_and_goes_on_when_it_is_resumed(tr
 def test_a_word_that_is_old_or_of_no_joint_is_refused_and_feeds_nothing(
     trainer: BoardBench, sequence: int, channel: int, why: str
 ) -> None:
-    run(trainer)
+    trainer.run()
     before = trainer.tick()
     feedback = trainer.talk([schema.HOME, 0, trainer.operator_seq + sequence, channel])
     assert names(trainer) == [why]
@@ -220,7 +209,7 @@ def test_a_joint_homes_only_while_the_board_is_on(trainer: BoardBench) -> None:
 
 
 def test_a_joint_that_is_not_homed_takes_slow_commands_only(trainer: BoardBench) -> None:
-    run(trainer)
+    trainer.run()
     trainer.engage()
     speed = abs(trainer.joints[PITCH].homing.speed)  # type: ignore[union-attr]
     here = [position / 1e6 for position in trainer.tick().positions]
@@ -239,7 +228,7 @@ def test_a_joint_that_is_not_homed_takes_slow_commands_only(trainer: BoardBench)
 
 
 def test_a_joint_that_is_not_homed_and_is_driven_into_its_end_stop_loses_its_torque(trainer: BoardBench) -> None:
-    run(trainer)
+    trainer.run()
     trainer.engage()
     here = [position / 1e6 for position in trainer.tick().positions]
     homing = trainer.joints[PITCH].homing
@@ -257,7 +246,7 @@ def test_a_joint_that_is_not_homed_and_is_driven_into_its_end_stop_loses_its_tor
 
 def homed(bench: BoardBench, *channels: int) -> None:
     """Home the joints, and take the arm over."""
-    run(bench)
+    bench.run()
     for channel in channels:
         home(bench, channel)
     for _ in range(10):
@@ -279,7 +268,7 @@ def test_after_homing_the_console_begins_where_the_arm_is(trainer: BoardBench) -
 
 
 def test_no_command_takes_over_a_joint_that_still_moves_from_homing(trainer: BoardBench) -> None:
-    run(trainer)
+    trainer.run()
     for _ in range(20):
         word(trainer, PITCH)
     trainer.engage()
@@ -350,16 +339,10 @@ def test_unhome_forgets_but_not_while_there_is_torque(trainer: BoardBench) -> No
     trainer.state_command(schema.UNHOME)
     assert not is_homed(trainer, PITCH)
     assert not is_homed(trainer, INSERTION)
-    run(trainer)
+    trainer.run()
     trainer.engage()
     trainer.command([p / 1e6 for p in trainer.tick().positions], [0.0, 0.5, 0.0])
     assert names(trainer) == ["velocity-limit"]
-
-
-def bend_encoder(monkeypatch: pytest.MonkeyPatch, plant: Plant, reading: Callable[[int], int]) -> None:
-    true = Plant.count.fget
-    assert true
-    monkeypatch.setattr(Plant, "count", property(lambda self: reading(true(self)) if self is plant else true(self)))
 
 
 @pytest.mark.any_chip_alike
@@ -462,7 +445,7 @@ def test_where_there_is_no_index_the_joint_loses_its_torque_at_its_other_end(
 ) -> None:
     monkeypatch.setattr(trainer.plants[YAW].load, "index", None)
     monkeypatch.setattr(trainer.plants[YAW].load, "end_stops", (0.2, 0.5))
-    run(trainer)
+    trainer.run()
     home(trainer, YAW)
     feedback = trainer.tick()
     assert names(trainer) == ["homing-blocked"]
@@ -473,7 +456,7 @@ def test_where_there_is_no_index_the_joint_loses_its_torque_at_its_other_end(
 
 def test_a_spike_on_the_index_line_is_no_index(trainer: BoardBench) -> None:
     place(trainer, YAW, 0.6)
-    run(trainer)
+    trainer.run()
     plant = trainer.plants[YAW]
 
     def spike(_: Feedback) -> None:
@@ -489,7 +472,7 @@ def test_a_spike_on_the_index_line_is_no_index(trainer: BoardBench) -> None:
 def test_an_end_stop_that_is_not_there_is_not_found(trainer: BoardBench, monkeypatch: pytest.MonkeyPatch) -> None:
     """As where a belt is torn, and the motor turns alone."""
     monkeypatch.setattr(trainer.plants[PITCH].load, "end_stops", (-10.0, 10.0))
-    run(trainer)
+    trainer.run()
     home(trainer, PITCH)
     assert names(trainer) == ["home-not-found"]
     for _ in range(100):
@@ -500,7 +483,7 @@ def test_an_end_stop_that_is_not_there_is_not_found(trainer: BoardBench, monkeyp
 
 def test_a_joint_that_its_sensor_sees_outside_its_limits_is_not_homed(trainer: BoardBench) -> None:
     place(trainer, INSERTION, -0.008)
-    run(trainer)
+    trainer.run()
     home(trainer, INSERTION)
     assert names(trainer) == ["home-outside"]
     assert trainer.events[0].value == pytest.approx(-8000, abs=100)
@@ -509,7 +492,7 @@ def test_a_joint_that_its_sensor_sees_outside_its_limits_is_not_homed(trainer: B
 
 def test_a_joint_that_is_kept_from_its_park_is_not_homed(trainer: BoardBench) -> None:
     place(trainer, YAW, 0.25)
-    run(trainer)
+    trainer.run()
     hardest = 0
 
     def hold(feedback: Feedback) -> None:
@@ -526,7 +509,7 @@ def test_a_joint_that_is_kept_from_its_park_is_not_homed(trainer: BoardBench) ->
 
 def test_what_gives_way_is_no_end_stop(trainer: BoardBench) -> None:
     place(trainer, PITCH, -0.7)
-    run(trainer)
+    trainer.run()
     load = trainer.plants[PITCH].load
     stops = load.end_stops
     load.end_stops = (-0.8, 1.0)
@@ -549,13 +532,13 @@ def test_a_sensor_that_does_not_hold_still_tells_no_place(trainer: BoardBench, m
         return n[0] % 7 * 100
 
     monkeypatch.setattr(Plant, "sensor", property(wild))
-    run(trainer)
+    trainer.run()
     home(trainer, INSERTION)
     assert names(trainer) == ["home-unsure"]
 
 
 def test_a_dead_encoder_is_no_end_stop(trainer: BoardBench, monkeypatch: pytest.MonkeyPatch) -> None:
-    run(trainer)
+    trainer.run()
     now, begun = trainer.plants[PITCH].count, trainer.plants[PITCH].position
     bend_encoder(monkeypatch, trainer.plants[PITCH], lambda _: now)
     home(trainer, PITCH)
@@ -567,7 +550,7 @@ def test_a_dead_encoder_is_no_end_stop(trainer: BoardBench, monkeypatch: pytest.
 
 def test_an_encoder_that_flickers_is_no_end_stop_either(trainer: BoardBench, monkeypatch: pytest.MonkeyPatch) -> None:
     """One of its two channels is dead."""
-    run(trainer)
+    trainer.run()
     now, begun = trainer.plants[PITCH].count, trainer.plants[PITCH].position
     bend_encoder(monkeypatch, trainer.plants[PITCH], lambda count: now + count % 2)
     home(trainer, PITCH)
@@ -580,7 +563,7 @@ def test_an_encoder_that_flickers_is_no_end_stop_either(trainer: BoardBench, mon
 def test_an_encoder_that_counts_backwards_is_found_at_little_speed(
     trainer: BoardBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run(trainer)
+    trainer.run()
     now, begun = trainer.plants[PITCH].count, trainer.plants[PITCH].position
     bend_encoder(monkeypatch, trainer.plants[PITCH], lambda count: 2 * now - count)
     home(trainer, PITCH, 400)

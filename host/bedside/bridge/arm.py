@@ -137,7 +137,7 @@ class Arm:
         """Return whether the joint with this index knows where it is."""
         board, channel = self._drives[joint]
         latest = self._latest[board]
-        return latest is not None and not latest.joint_fields[JOINT_FIELDS * channel + 4] & NOT_HOMED
+        return latest is not None and not latest.flags[channel] & NOT_HOMED
 
     def is_answered(self, board: int) -> bool:
         """Return whether ``board`` has answered what it was sent last."""

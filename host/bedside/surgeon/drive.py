@@ -119,9 +119,7 @@ class Drive:
         try:
             begun, deadline = False, time.monotonic() + _ENABLE_S
             while True:
-                self._pace()
-                latest = self._console.latest
-                assert latest
+                latest = self._pace()
                 if begun:
                     self._check_running(latest)
                 elif time.monotonic() > deadline:
@@ -202,9 +200,7 @@ class Drive:
         here: list[float] = []
         deadline = time.monotonic() + _ENABLE_S
         while True:
-            self._pace()
-            latest = self._console.latest
-            assert latest
+            latest = self._pace()
             if latest.state == ENABLED:
                 here = here or latest.setpoint
                 if all(board[2] == RUN for board in latest.boards):
@@ -216,19 +212,17 @@ class Drive:
     def _stream(self, motion: Motion, progress: Callable[[float, float], None] | None = None) -> None:
         begun = time.monotonic()
         while True:
-            self._pace()
+            latest = self._pace()
             t = time.monotonic() - begun
             self._command(*motion.at(min(t, motion.duration_s)))
-            latest = self._console.latest
-            if latest:
-                self._check_running(latest)
+            self._check_running(latest)
             if progress:
                 progress(min(t, motion.duration_s), motion.duration_s)
             if t >= motion.duration_s:
                 return
 
-    def _pace(self) -> None:
-        """Take feedback until the next command period begins.
+    def _pace(self) -> protocol.Feedback:
+        """Take feedback until the next command period begins; return the latest.
 
         No generator: Python loses a Ctrl-C that comes while one is taken down.
         """
@@ -238,7 +232,8 @@ class Drive:
                 self._receive()
             if self._timer.fd in ready and self._timer.expirations():
                 self._receive()
-                return
+                assert self._console.latest, "an arm that was attached has been heard"
+                return self._console.latest
 
     def _command(self, position: list[float], velocity: list[float]) -> None:
         now_ns = time.monotonic_ns()
