@@ -205,7 +205,11 @@ def _limit(records: "array[int]", homes: "array[int]", channel: int) -> None:
     """Give the joint its limits: those of its configuration, or, not homed, slow motion with little output."""
     joint, home = _records_of(records, homes, channel)
     full_limits(records, homes, channel)
-    if joint[L.NOT_HOMED] and home[L.HOME_METHOD]:
+    if not joint[L.NOT_HOMED]:
+        return
+    # A place that nobody knows is compared with nothing.
+    joint[L.SENSOR_SCALE] = 0
+    if home[L.HOME_METHOD]:
         # Wherever it is in its range now, it may get to the other end.
         low, high = home[L.HOME_POSITION_MIN], home[L.HOME_POSITION_MAX]
         reach = _reach(low, high, home[L.HOME_METHOD], home[L.HOME_PLACE])
@@ -218,7 +222,6 @@ def _limit(records: "array[int]", homes: "array[int]", channel: int) -> None:
         joint[L.OUTPUT_MAX] = home[L.HOME_OUTPUT]
         joint[L.STUCK_OUTPUT] = max(1, home[L.HOME_OUTPUT] * 7 // 8)
         joint[L.STUCK_MAX] = max(joint[L.STUCK_MAX], records[L.TICK_HZ] * _STUCK_MS // 1000)
-        joint[L.SENSOR_SCALE] = 0
         if abs(joint[L.HOLD_OUTPUT]) > home[L.HOME_OUTPUT]:
             joint[L.HOLD_OUTPUT] = joint[L.BIAS]
 

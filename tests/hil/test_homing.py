@@ -425,6 +425,12 @@ def test_an_encoder_that_slips_is_caught_by_the_second_sensor(
     assert trainer.tick().state != FAULT, "a place that nobody knows is compared with nothing"
 
 
+def test_a_place_that_nobody_knows_is_compared_with_nothing_while_the_homing_is_to_come(trainer: BoardBench) -> None:
+    trainer.link.ask(joint_messages(trainer.joints[INSERTION], trainer.tick_hz)[0])
+    trainer.tick(5 * 8)
+    assert trainer.events == []
+
+
 def test_a_sensors_noise_is_no_fault(trainer: BoardBench, monkeypatch: pytest.MonkeyPatch) -> None:
     homed(trainer, INSERTION)
     true = Plant.sensor.fget
