@@ -55,7 +55,7 @@ lint: .venv/installed .venv/typings
 
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q \
-	  --group dev --extra demo pyproject.toml -o requirements.lock
+	  --group dev --extra demo --extra flash pyproject.toml -o requirements.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q \
 	  --group bench -c requirements.lock pyproject.toml -o requirements-bench.lock
 	echo 'micropython-esp32-stubs micropython-stdlib-stubs' | tr ' ' '\n' | \
