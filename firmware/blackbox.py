@@ -18,9 +18,11 @@ _EVENT_VALUE = const(29)
 _EVENT_TICK = const(63)
 _OUT_TO_KEEP = const(12)
 
-# Faults that outlast a reset, of four words each: tick, code, channel, value.
+# Faults that outlast a reset. Small chips keep few words, so each is packed into two: its tick; and its code, its
+# channel, and its value as far as 22 bits hold it, two radians or two seconds.
 EVENTS_MAX = 3
-_EVENT_WORDS = 4
+_KEPT_WORDS = const(6)
+_VALUE_MAX = const(0x1FFFFF)
 # 64 KB: a second of four joints, and no more than a small RP2040 can spare.
 _WORDS_MAX = 16384
 # Nobody reads a picture more closely than this.
@@ -37,17 +39,32 @@ def note(b: ptr32, outputs: ptr32):
     if b[_EVENT] == 0:
         return
     kept = ptr32(int(outputs) + 4 * _OUT_TO_KEEP)
-    if kept[0] == b[_EVENT_TICK] and kept[1] == b[_EVENT]:
+    if kept[0] == b[_EVENT_TICK] and kept[1] & 63 == b[_EVENT]:
         # The background has not told of it yet.
         return
-    k = 11
-    while k >= 4:
-        kept[k] = kept[k - 4]
+    k = _KEPT_WORDS - 1
+    while k >= 2:
+        kept[k] = kept[k - 2]
         k -= 1
+    sign = int(1) << 31
+    value = (b[_EVENT_VALUE] ^ sign) - sign
+    if value > _VALUE_MAX:
+        value = int(_VALUE_MAX)
+    if value < 0 - _VALUE_MAX:
+        value = 0 - int(_VALUE_MAX)
     kept[0] = b[_EVENT_TICK]
-    kept[1] = b[_EVENT]
-    kept[2] = b[_EVENT_CHANNEL]
-    kept[3] = b[_EVENT_VALUE]
+    kept[1] = b[_EVENT] | ((b[_EVENT_CHANNEL] & 15) + 1 & 15) << 6 | value << 10
+
+
+@micropython.viper
+def _unpack(reply: ptr32, at: int, kept: ptr32, k: int):
+    """Put the kept fault ``k`` into ``reply`` from ``at`` on: tick, code, channel, value."""
+    sign = int(1) << 31
+    packed = (kept[2 * k + 1] ^ sign) - sign
+    reply[at] = kept[2 * k]
+    reply[at + 1] = packed & 63
+    reply[at + 2] = (packed >> 6 & 15) - 1
+    reply[at + 3] = packed >> 10
 
 
 @micropython.viper
@@ -77,7 +94,7 @@ class BlackBox:
 
     def __init__(self, board: "memoryview[int]", port, ring: Ring) -> None:
         self._board = board
-        self._outputs = port.outputs
+        self._kept = memoryview(port.outputs)[TO_KEEP:]
         self._every = ring.every
         self.ring = ring.memory
         board[L.BOX_STRIDE] = ring.stride
@@ -105,8 +122,9 @@ class BlackBox:
         reply[6] = board[L.BOX_AFTER]
         reply[7] = board[L.BOX_CAUSE]
         reply[8] = board[L.BOX_TICK]
-        _copy(reply, 9, self._outputs, TO_KEEP, EVENTS_MAX * _EVENT_WORDS)
-        return 9 + EVENTS_MAX * _EVENT_WORDS
+        for k in range(EVENTS_MAX):
+            _unpack(reply, 9 + 4 * k, self._kept, k)
+        return 9 + 4 * EVENTS_MAX
 
     def part(self, place: int, reply: "array[int]") -> int:
         """Fill ``reply`` from its third field on with the words from ``place`` on; return the number of its fields."""

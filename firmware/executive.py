@@ -44,7 +44,7 @@ _HELD = const(45)
 _DISCARDING = const(46)
 
 # The identity's longest size: its numbers and text heads, and those of each joint; names come on top.
-_IDENTITY_SIZE = 40
+_IDENTITY_SIZE = 42
 _IDENTITY_JOINT = 17
 
 # Outputs that have not risen to what held the joints by then, beyond what their slew takes, never will.
@@ -109,16 +109,20 @@ def _obey(board, records, message, count: int) -> int:  # type: ignore[no-untype
 
 
 class Board:
-    """A motor-controller board: its records, its port, its link, and the ``ring`` of its black box."""
+    """A motor-controller board: its records, its port, its link, and the ``ring`` of its black box.
 
-    def __init__(self, port, name: str, uid: str, joint_names: list[str], ring: Ring) -> None:  # type: ignore[no-untyped-def]
+    ``build`` names the flashed firmware and configuration that run, if they were flashed.
+    """
+
+    def __init__(self, port, name: str, uid: str, joint_names: list[str], ring: Ring, build: str = "") -> None:  # type: ignore[no-untyped-def]
         self.port = port
         self.name = name
         self.uid = uid
+        self.build = build
         self.joint_names = joint_names
         self.n = len(joint_names)
         joints_size = sum([_IDENTITY_JOINT + len(joint) for joint in joint_names])
-        if _IDENTITY_SIZE + len(name + uid) + joints_size > frames.PAYLOAD_MAX:
+        if _IDENTITY_SIZE + len(name + uid + build) + joints_size > frames.PAYLOAD_MAX:
             raise ValueError("the board's and joints' names do not fit one frame; shorten them")
         # One array, so that viper code passes over the board and all joints with one pointer.
         self.records = array("i", [0] * (L.BOARD_SIZE + L.JOINT_SIZE * self.n))
@@ -145,8 +149,9 @@ class Board:
         self._refusal_tick = -1
         self._box = BlackBox(self.board, port, ring)
 
-    def tick(self) -> None:
-        """One control tick."""
+    @micropython.native
+    def tick(self):  # type: ignore[no-untyped-def]
+        """One control tick, for a port that has a timer. Native code, because a bytecode frame would be allocated."""
         port = self.port
         tick(self.records, port.inputs, port.outputs, self._box.ring, port.begin, port.commit)
 
@@ -213,8 +218,8 @@ class Board:
                     self._hold(at, came)
             if due & _PORT_TICK:
                 ticked(records, inputs, outputs, box, begin, commit)
-                if b[_EVENT]:
-                    self._send_fault()
+            if b[_EVENT]:
+                self._send_fault()
             if b[_GUARDED] and b[_TICKS] != fed_ticks:
                 fed_ticks = b[_TICKS]
                 feed()
@@ -410,7 +415,7 @@ class Board:
 
     def _send_identity(self) -> None:
         fields: list[int | str] = [M.IDENTITY, self.board[L.LINK_SEQ], M.SCHEMA, VERSION, self.board[L.TICK_HZ]]
-        fields += [self.reset_cause, self.name, self.uid]
+        fields += [self.reset_cause, self.name, self.uid, self.build]
         for name, joint in zip(self.joint_names, self.joints):
             fields += [name, joint[L.POSITION_MIN], joint[L.POSITION_MAX], joint[L.VELOCITY_MAX]]
         self._send(array_of(fields, self._out))

@@ -5,16 +5,19 @@ import sys
 import micropython
 
 from blackbox import Ring
-from ports import MAINTENANCE_STRAP, SWITCHES
+from ports import MAINTENANCE_STRAP, SWITCHES, TO_REST
 
 # The simulated board runs on the unix port, whatever system that runs on.
 _PORTS = {"linux": "sim", "darwin": "sim", "win32": "sim"}
+# What a terminal sends to interrupt a program.
+_CTRL_C = 3
 
 
-def main(*arguments: str) -> None:
+def main(*arguments: str, build: str = "") -> None:
     """Run the board until it is asked for maintenance, its port ends or something breaks.
 
-    A board that boots with its maintenance strap closed does not run at all, and has its REPL at once.
+    A board that boots with its maintenance strap closed, or that was asked for maintenance before this reset, does not
+    run at all, and has its REPL at once. ``build`` names what was flashed, if it was.
     """
     # Byte 0x03 on the link is data, not a request to stop.
     micropython.kbd_intr(-1)
@@ -22,14 +25,21 @@ def main(*arguments: str) -> None:
     __import__(name)
     port, config = sys.modules[name].open_board(*arguments)
     try:
-        if not port.inputs[SWITCHES] & MAINTENANCE_STRAP:
+        if port.inputs[SWITCHES] & MAINTENANCE_STRAP or port.outputs[TO_REST]:
+            port.outputs[TO_REST] = 0
+        else:
             ring = Ring(len(config["joints"]), port.tick_hz)
             # Only now, because what loading leaves behind is in small pieces.
             from executive import Board
 
-            Board(port, config["name"], config["uid"], config["joints"], ring).run()
+            board = Board(port, config["name"], config["uid"], config["joints"], ring, build)
+            port.start(board.tick)
+            board.run()
     finally:
         port.safe()
+        micropython.kbd_intr(_CTRL_C)
+    port.rest()
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -2,6 +2,7 @@
 
 A port has ``tick_hz``, two arrays and a handful of methods. ``begin()`` latches what the hardware says into ``inputs``;
 ``commit()`` makes ``outputs`` take effect; between the two, a tick is arithmetic on arrays. Channels count from 0.
+``wait()`` says which work is due; where a timer's interrupt does the ticks, ``start`` is given what it calls.
 """
 
 # What Port.wait() returns: which work is due.
@@ -37,7 +38,8 @@ BRAKES_OPEN = 9  # bit per channel: the brake is energised
 RUN_CONTACT = 10  # this board's contact in the run loop is closed
 WATCHDOG = 11  # counts feeds; 0 until the hardware watchdog is started
 TO_KEEP = 12  # what the hardware keeps over a reset: the port finds here at boot what was here before
-OUTPUTS_SIZE = 24
+TO_REST = 18  # the last of these: after the next reset the board is to give its REPL the port, and not to run
+OUTPUTS_SIZE = 19
 
 # Values of RESET_CAUSE.
 POWER_ON = 0

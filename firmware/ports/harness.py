@@ -21,6 +21,9 @@ class Harness:
         self.inputs = array("i", [0] * HARNESS_SIZE)
         self.outputs = array("i", [0] * OUTPUTS_SIZE)
 
+    def start(self, tick) -> None:  # type: ignore[no-untyped-def]
+        """Begin to tick: here the harness says when, and ``wait`` passes it on."""
+
     def latch(self) -> None:
         """Exchange once without a tick: the encoders may be asked for before the first one."""
         self.commit()
@@ -40,6 +43,9 @@ class Harness:
     def feed(self) -> None:
         """Feed the hardware watchdog, which the first feed starts and nothing stops."""
         self.outputs[WATCHDOG] = (self.outputs[WATCHDOG] & 0xFFFF) + 1
+
+    def rest(self) -> None:
+        """Give the REPL the port: the program ends, and the simulation sees to it."""
 
     def safe(self) -> None:
         """Everything off, every brake closed, now."""

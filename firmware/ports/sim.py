@@ -60,4 +60,5 @@ def open_board(config_path: str, *harness: str) -> "tuple[Port, dict[str, object
     """Return the port, and the configuration in the JSON file at ``config_path``."""
     with open(config_path) as file:
         config = json.load(file)
+    config.setdefault("uid", "sim-" + config["name"])
     return Port(config["tick_hz"], *harness), config

@@ -316,8 +316,9 @@ def _check_run_loop(loop: RunLoop, joints: list[Joint]) -> None:
 
 
 def _check_identity(board: str, joints: list[str]) -> None:
-    """Check that what the board tells of itself fits one frame of 252 bytes; a simulated one tells its name twice."""
-    size = 44 + 2 * len(board) + sum(17 + len(joint) for joint in joints)
+    """Check that what the board tells of itself fits one frame of 252 bytes: its id, and the build that was flashed."""
+    identifier = max(16, len(board) + 4)  # a chip's, or a simulated board's name again
+    size = 58 + len(board) + identifier + sum(17 + len(joint) for joint in joints)
     if size > 252:
         over = f"its name and those of its {len(joints)} joints are {size - 252} letters too long"
         raise CellError(f"board '{board}': {over}")

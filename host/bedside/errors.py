@@ -15,3 +15,7 @@ class LinkError(BedsideError):
 
 class SurgeonError(BedsideError):
     """The network side was told something that it must refuse."""
+
+
+class FlashError(BedsideError):
+    """A board cannot be flashed, or what is to be flashed is not right."""

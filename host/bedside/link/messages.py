@@ -54,7 +54,7 @@ class JointIdentity:
 
 @dataclass(slots=True)
 class Identity:
-    """Who a board is."""
+    """Who a board is. ``build`` names the firmware and configuration that were flashed, if they were."""
 
     link_seq: int
     schema: int
@@ -63,6 +63,7 @@ class Identity:
     reset_cause: int
     name: str
     uid: str
+    build: str
     joints: list[JointIdentity]
 
 
@@ -166,12 +167,13 @@ def parse(message: list[Any]) -> Message:
         return BoxHead(seq, size, stride, every, first, after, cause, fault_tick, events)
     elif kind == schema.BOX_PART and len(message) > 3 and set(map(type, message)) == {int}:
         return BoxPart(message[1], message[2], message[3:])
-    elif kind == schema.IDENTITY and len(message) >= 12 and not (len(message) - 8) % 4:
-        kinds = [int, int, int, str, int, int, str, str, *([str, int, int, int] * ((len(message) - 8) // 4))]
+    elif kind == schema.IDENTITY and len(message) >= 13 and not (len(message) - 9) % 4:
+        kinds = [int, int, int, str, int, int, str, str, str]
+        kinds += [str, int, int, int] * ((len(message) - 9) // 4)
         if all(type(value) is kind for value, kind in zip(message, kinds, strict=True)):
-            joints = [JointIdentity(*message[at : at + 4]) for at in range(8, len(message), 4)]
-            _, seq, schema_hash, firmware, tick_hz, reset_cause, name, uid = message[:8]
-            return Identity(seq, schema_hash, firmware, tick_hz, reset_cause, name, uid, joints)
+            joints = [JointIdentity(*message[at : at + 4]) for at in range(9, len(message), 4)]
+            _, seq, schema_hash, firmware, tick_hz, reset_cause, name, uid, build = message[:9]
+            return Identity(seq, schema_hash, firmware, tick_hz, reset_cause, name, uid, build, joints)
     raise LinkError(
         f"the board sent a message of type {kind} with {len(message)} fields that this schema does not have"
     )

@@ -20,17 +20,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bedside.errors import BedsideError
-from bedside.places import FIRMWARE
+from bedside.places import FIRMWARE, SIM_CHIP
 from bedside.sim.plant import Plant
 
 # The messages of firmware/ports/__init__.py.
-_INPUTS = struct.Struct("<56i")
-_OUTPUTS = struct.Struct("<24i")
+_INPUTS = struct.Struct("<51i")
+_OUTPUTS = struct.Struct("<19i")
 _DRIVES, BRAKES_OPEN, RUN_CONTACT, _WATCHDOG = 8, 9, 10, 11
 _CHANNELS = 8
 # Words that the hardware keeps over a reset, and where the board says them.
-_KEPT, _TO_KEEP = 12, 12
-_RESET = (0,) * 24
+_KEPT, _TO_KEEP = 7, 12
+_RESET = (0,) * 19
 E_STOP, BRAKE_RELEASE, MAINTENANCE_STRAP, _RUN_LOOP, DRIVE_FAULT = 1, 2, 4, 16, 256
 POWER_ON, WATCHDOG_RESET, PROGRAM_ENDED = 0, 1, 2
 # A board with the memory of a small RP2040: what the firmware must fit into.
@@ -43,6 +43,8 @@ _BOOT_S = 20.0
 _BOOT_ANSWERS = 2
 # The hardware watchdog's period in simulated time.
 _WATCHDOG_MS = 50
+# How a REPL ends that was asked for a reset, see chip/machine.py.
+_REPL_RESET = 75
 
 
 def interpreter() -> str:
@@ -73,8 +75,9 @@ class SimBoard:
 
     ``supply_mv``, ``switches`` (E_STOP, BRAKE_RELEASE, MAINTENANCE_STRAP, DRIVE_FAULT << channel) and ``stray_ma``,
     what a short circuit adds to each motor's current, are its surroundings' to set, ``loop_alive`` and ``drives_fed``
-    its run loop's. When its program ends as asked for maintenance, MicroPython's REPL has the port, until ``start``
-    powers the board again.
+    its run loop's. When its program ends as asked for maintenance, MicroPython's REPL has the port, until a reset, or
+    until ``start`` powers the board again. ``flash`` is its file system; what the REPL was told to put there runs
+    instead of the firmware's sources.
     """
 
     def __init__(
@@ -104,13 +107,14 @@ class SimBoard:
         self._kept: tuple[int, ...] = (0,) * _KEPT
         self._repl: subprocess.Popen[bytes] | None = None
         self.process: subprocess.Popen[bytes] | None = None
-        self._main = main or FIRMWARE / "main.py"
+        self.flash = directory / f"{name}.flash"
+        self._main = main
         self._chip = chip
         self._config = directory / f"{name}.json"
         self._log = directory / f"{name}.log"
         config = {"name": name, "uid": f"sim-{name}", "joints": joints, "tick_hz": tick_hz}
         try:
-            directory.mkdir(parents=True, exist_ok=True)
+            self.flash.mkdir(parents=True, exist_ok=True)
             self._config.write_text(json.dumps(config))
         except OSError as error:
             raise BedsideError(f"{directory}: cannot keep a simulated board's files: {error.strerror}") from None
@@ -149,15 +153,17 @@ class SimBoard:
                 pass
         inner_in, self._to_board = os.pipe()
         self._from_board, inner_out = os.pipe()
-        command = self._chip(self._main, self._config, f"/dev/fd/{inner_in}", f"/dev/fd/{inner_out}")
+        flashed = self._main is None and (self.flash / "main.py").exists()
+        main = self._main or (self.flash if flashed else FIRMWARE) / "main.py"
+        command = self._chip(main, self._config, f"/dev/fd/{inner_in}", f"/dev/fd/{inner_out}")
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 command,
                 stdin=self._master,
                 stdout=self._master,
                 stderr=log,
-                cwd=self._main.parent,
-                env={**os.environ, "MICROPYPATH": f"{FIRMWARE}:.frozen"},
+                cwd=main.parent,
+                env={**os.environ, "MICROPYPATH": ".frozen" if flashed else f"{FIRMWARE}:.frozen"},
                 pass_fds=(inner_in, inner_out),
                 start_new_session=True,
             )
@@ -176,7 +182,12 @@ class SimBoard:
         for channel, plant in enumerate(self.plants):
             plant.step(outputs[channel] / 32768, bool(drives >> channel & 1), bool(brakes_open >> channel & 1))
         if self._repl and self._repl.poll() is not None:
-            self._give_repl()
+            if self._repl.returncode == _REPL_RESET:
+                # A person's tool asked for it, as if it switched the power off and on.
+                self.reset_cause = POWER_ON
+                self.start()
+            else:
+                self._give_repl()
         if not self.alive:
             return
         if self._stuck:
@@ -280,7 +291,15 @@ class SimBoard:
         os.set_blocking(port, True)
         if again:
             os.write(port, b"MPY: soft reboot\r\n")
-        self._repl = subprocess.Popen(command, stdin=port, stdout=port, stderr=port, start_new_session=True)
+        self._repl = subprocess.Popen(
+            command,
+            stdin=port,
+            stdout=port,
+            stderr=port,
+            cwd=self.flash,
+            env={**os.environ, "MICROPYPATH": f"{SIM_CHIP}:.frozen"},
+            start_new_session=True,
+        )
         if again:
             os.write(self._slave, b"\x01")
 

@@ -1,0 +1,114 @@
+"""Runs on a board whose REPL has the port, sent by ``bedside flash``: what is on it, and an update's steps."""
+
+import hashlib
+import json
+import os
+import sys
+from binascii import hexlify
+
+_FOLDER = 0x4000
+
+
+def digest(path: str) -> str:
+    """Return the file's SHA-256 as hexadecimal digits. Raises OSError."""
+    sha = hashlib.sha256()
+    with open(path, "rb") as file:
+        while True:
+            block = file.read(512)
+            if not block:
+                return hexlify(sha.digest()).decode()
+            sha.update(block)
+
+
+def files(folder: str) -> "dict[str, str]":
+    """Return the SHA-256 of every file below ``folder``, by its path there."""
+    found = {}
+    for entry in os.ilistdir(folder):
+        name, kind = entry[:2]
+        if kind == _FOLDER:
+            inner = files(folder + "/" + name)
+            found.update({name + "/" + path: inner[path] for path in inner})
+        else:
+            found[name] = digest(folder + "/" + name)
+    return found
+
+
+def text(path: str) -> str:
+    """Return what stands in the file, or nothing."""
+    try:
+        with open(path) as file:
+            content: str = file.read()
+            return content
+    except OSError:
+        return ""
+
+
+def remove(path: str) -> None:
+    """Remove the file if there is one."""
+    try:
+        os.remove(path)
+    except OSError:
+        pass
+
+
+def survey() -> None:
+    """Print what this board is and what is on it, as JSON."""
+    slots = {}
+    for slot in ("a", "b"):
+        try:
+            slots[slot] = files(slot)
+        except OSError:
+            slots[slot] = {}
+    try:
+        loader = digest("main.py")
+    except OSError:
+        loader = ""
+    roles = {slot: text(slot + "/board.json") for slot in slots}
+    version = sys.implementation[1][:3]  # type: ignore[index]
+    machine = getattr(sys.implementation, "_machine", sys.platform)
+    mpy = getattr(sys.implementation, "_mpy", 0)
+    print(json.dumps([sys.platform, machine, version, mpy, loader, text("active"), slots, roles]))
+
+
+def prepare(slot: str, keep: "list[str]", folders: "list[str]") -> None:
+    """Make ``slot`` ready to be written: what is there is no firmware from now on."""
+    for folder in [slot] + folders:
+        try:
+            os.mkdir(folder)
+        except OSError:
+            pass
+    remove(slot + "/manifest.json")
+    for path in files(slot):
+        if path not in keep:
+            remove(slot + "/" + path)
+
+
+def replace(new: str, old: str) -> None:
+    """Put the file ``new`` in the place of ``old``, at once where the file system can."""
+    try:
+        os.rename(new, old)
+    except OSError:
+        remove(old)
+        os.rename(new, old)
+
+
+def activate(slot: str, manifest: str, loader: str) -> None:
+    """Let the loader run what is in ``slot`` from the next reset on, if both are as they were sent."""
+    new = "main.py.new"
+    if digest(slot + "/manifest.json") != manifest:
+        raise ValueError("the manifest is not whole")
+    if digest("main.py" if loader_is(loader) else new) != loader:
+        raise ValueError("the loader is not whole")
+    if not loader_is(loader):
+        replace(new, "main.py")
+    with open("active.new", "w") as file:
+        file.write(slot)
+    replace("active.new", "active")
+
+
+def loader_is(stated: str) -> bool:
+    """Return whether the board has this loader already."""
+    try:
+        return digest("main.py") == stated
+    except OSError:
+        return False

@@ -1,0 +1,209 @@
+"""Brings firmware to a board whose REPL has the port, with mpremote, so that the board is never without a whole one.
+
+There are two places on a board. The one that does not run is written, read back, and only then becomes the active one;
+firmware/loader.py, which is the board's /main.py, runs nothing that is not whole. So an update that is interrupted has
+changed nothing, and the same command goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from bedside.errors import FlashError
+from bedside.places import FIRMWARE
+
+SLOTS = ("a", "b")
+LOADER = "main.py"
+_ON_BOARD = FIRMWARE / "update.py"
+MANIFEST = "manifest.json"
+# A board that writes its flash, or an emulated one, is silent for some seconds.
+_PATIENCE_S = 60.0
+_AGAIN = "the board goes on with what it had; run the same command again"
+# What mpremote, or the board's MicroPython, says when something goes wrong.
+_MEANINGS = {
+    "no device found": "there is no such port; check the cable and the name",
+    "failed to access": "cannot be opened; end the other program that uses it, or check the name",
+    "could not enter raw repl": "MicroPython does not answer there; check that it is on the board, and reset the board",
+    "Errno 28": "the board's file system is full; remove what is not Bedside's from it, or flash MicroPython anew",
+    "MemoryError": "the board's memory is too small for this step; reset the board and run the same command again",
+    "no module named 'mpremote'": "mpremote is missing here; run 'pip install bedside[flash]'",
+    "SerialException": f"the connection was lost; {_AGAIN}",
+    "device disconnected": f"the connection was lost; {_AGAIN}",
+    "is not whole": f"what was written is not what was sent; {_AGAIN}",
+}
+Progress = Callable[[float, float], None]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a board says is on it: SHA-256 of the loader, and of each file in each slot by its path there."""
+
+    platform: str
+    machine: str
+    version: tuple[int, int, int]
+    mpy: int
+    loader: str
+    active: str
+    slots: dict[str, dict[str, str]]
+    configs: dict[str, str]
+
+    @property
+    def running(self) -> str:
+        """The slot that the loader tries first."""
+        return self.active if self.active in SLOTS else SLOTS[0]
+
+    def role(self) -> str:
+        """Return the role that is written to the board, or nothing."""
+        try:
+            role = json.loads(self.configs[self.running])["role"]
+        except (ValueError, KeyError, TypeError):
+            return ""
+        return role if isinstance(role, str) else ""
+
+
+def survey(port: str) -> Survey:
+    """Ask the board what is on it. Raises FlashError."""
+    said = _mpremote(port, "exec", _code("survey()"))
+    try:
+        platform, machine, version, mpy, loader, active, slots, configs = json.loads(said.strip().splitlines()[-1])
+    except (ValueError, IndexError):
+        raise FlashError(
+            f"port {port}: the board's answer makes no sense: {said[-200:]!r}; reset it and try again"
+        ) from None
+    return Survey(platform, machine, tuple(version), mpy, loader, active, slots, configs)
+
+
+def deploy(
+    port: str,
+    found: Survey,
+    loader: bytes,
+    files: dict[str, bytes],
+    manifest: bytes,
+    progress: Progress = lambda done, of: None,
+) -> str:
+    """Write ``files`` and their ``manifest`` to the slot that does not run, make it the active one, and return it.
+
+    What is there already, from an interrupted update, is not written again. The board is not reset. Raises FlashError;
+    whatever happened, the board still runs what it ran.
+    """
+    slot = target(found)
+    there = found.slots[slot]
+    missing = {f"{slot}/{path}": content for path, content in files.items() if there.get(path) != _hash(content)}
+    keep = [path for path in files if f"{slot}/{path}" not in missing]
+    folders = sorted({f"{slot}/{path.rpartition('/')[0]}" for path in files if "/" in path})
+    _mpremote(port, "exec", _code(f"prepare({slot!r}, {keep!r}, {folders!r})"))
+    if found.loader != _hash(loader):
+        missing[f"{LOADER}.new"] = loader
+    with tempfile.TemporaryDirectory() as scratch:
+        _copy(port, Path(scratch), missing, progress)
+        wanted = {path: _hash(content) for path, content in files.items()}
+        wrong = wanted.items() ^ survey(port).slots[slot].items()
+        if wrong:
+            raise FlashError(
+                f"port {port}: {sorted(wrong)[0][0]} reads back otherwise than it was written; the board goes on with "
+                "what it had. Run the same command again; if it happens again, its flash memory is worn out"
+            )
+        _copy(port, Path(scratch), {f"{slot}/{MANIFEST}": manifest})
+    _mpremote(port, "exec", _code(f"activate({slot!r}, {_hash(manifest)!r}, {_hash(loader)!r})"))
+    return slot
+
+
+def reset(port: str) -> None:
+    """Start the board anew. Raises FlashError."""
+    _mpremote(port, "exec", "--no-follow", "import machine; machine.reset()")
+
+
+def target(found: Survey) -> str:
+    """Return the slot to write: the one that does not run."""
+    return SLOTS[found.running == SLOTS[0]]
+
+
+def is_there(found: Survey, loader: bytes, manifest: bytes) -> bool:
+    """Return whether the board runs exactly this already."""
+    return (
+        found.active in SLOTS
+        and found.loader == _hash(loader)
+        and found.slots[found.active].get(MANIFEST) == _hash(manifest)
+    )
+
+
+def _copy(port: str, scratch: Path, files: dict[str, bytes], progress: Progress = lambda done, of: None) -> None:
+    """Write ``files`` to the board, telling how many bytes are done."""
+    if not files:
+        return
+    command: list[str] = []
+    sizes: list[int] = []
+    for path, content in files.items():
+        here = scratch / path
+        here.parent.mkdir(parents=True, exist_ok=True)
+        here.write_bytes(content)
+        command += [*(["+"] if command else []), "fs", "cp", "-f", str(here), f":{path}"]
+        sizes.append(len(content))
+    done = [0]
+
+    def told(line: str) -> None:
+        # A file is announced before it is copied.
+        if line.startswith("cp ") and done[0] < len(sizes):
+            progress(sum(sizes[: done[0]]), sum(sizes))
+            done[0] += 1
+
+    _mpremote(port, *command, told=told)
+    progress(sum(sizes), sum(sizes))
+
+
+def _hash(content: bytes) -> str:
+    return sha256(content).hexdigest()
+
+
+def _code(call: str) -> str:
+    return f"{_ON_BOARD.read_text(encoding='utf-8')}\n{call}\n"
+
+
+def _mpremote(port: str, *arguments: str, told: Callable[[str], None] = lambda line: None) -> str:
+    """Run mpremote on ``port``; return what it printed, telling each line at once. Raises FlashError."""
+    command = [sys.executable, "-m", "mpremote", "connect", os.path.realpath(port) if port.startswith("/") else port]
+    said: list[str] = []
+    with subprocess.Popen(
+        [*command, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    ) as process:
+        watchdog = threading.Timer(_PATIENCE_S, process.kill)
+        watchdog.start()
+        try:
+            assert process.stdout
+            for line in process.stdout:
+                said.append(line)
+                told(line)
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            watchdog.cancel()
+    text = "".join(said)
+    if process.returncode:
+        raise FlashError(f"port {port}: {_explain(text, process.returncode)}")
+    return text
+
+
+def _explain(said: str, status: int) -> str:
+    """Return cause and remedy of what mpremote said last."""
+    for sign, meaning in _MEANINGS.items():
+        if sign in said:
+            return meaning
+    if status < 0:
+        return f"no answer for {_PATIENCE_S:g} s; reset the board and run the same command again"
+    last = said.strip().splitlines()[-1:] or ["nothing"]
+    return f"mpremote says '{last[0]}'; run the same command again"
