@@ -148,12 +148,14 @@ class Board:
         self._out = bytearray(frames.FRAME_MAX + 2)
         self._refusal_tick = -1
         self._box = BlackBox(self.board, port, ring)
+        # What a tick in an interrupt needs: to take a method of another object would allocate.
+        self._inputs, self._outputs, self._ring = port.inputs, port.outputs, self._box.ring
+        self._begin, self._commit = port.begin, port.commit
 
     @micropython.native
     def tick(self):  # type: ignore[no-untyped-def]
         """One control tick, for a port that has a timer. Native code, because a bytecode frame would be allocated."""
-        port = self.port
-        tick(self.records, port.inputs, port.outputs, self._box.ring, port.begin, port.commit)
+        tick(self.records, self._inputs, self._outputs, self._ring, self._begin, self._commit)
 
     # ---- background ---------------------------------------------------------------------
 
