@@ -1,11 +1,13 @@
-# make demo · make test · make hil · make fuzz · make bench · make stops · make lint: each installs what it needs first.
+# make demo · make test · make hil · make fuzz · make bench · make stops · make lint
+# make test-rp2040: each installs what it needs first.
 
 PYTHON ?= python3
 PORT ?=
+UF2 ?=
 BIN := .venv/bin
 RECORDING ?=
 
-.PHONY: demo test hil fuzz bench stops lint lock clean
+.PHONY: demo test hil test-rp2040 fuzz bench stops lint lock clean
 
 demo: .venv/installed
 	$(BIN)/bedside demo $(if $(RECORDING),--recording $(RECORDING))
@@ -18,6 +20,10 @@ test: .venv/installed
 hil: .venv/installed
 	@test -n "$(PORT)" || { echo "make hil PORT=/dev/ttyACM0: a serial port, socket://HOST:PORT or sim:NAME"; exit 1; }
 	$(BIN)/pytest -v tests/hil --port $(PORT)
+
+# The RP2 parts on the RP2 port of MicroPython itself, in an emulator; UF2 is a file from micropython.org/download/RPI_PICO.
+test-rp2040: .venv/installed
+	@PATH=$(CURDIR)/$(BIN):$$PATH PYTHONPATH=tools $(BIN)/python -m rp2040 "$(UF2)"
 
 # Ten million frames, in fifty rounds.
 fuzz: .venv/installed
