@@ -36,11 +36,12 @@ bench: .venv/installed .venv/installed-bench
 stops: .venv/installed
 	PYTHONPATH=tools $(BIN)/python -m stops
 
-lint: .venv/installed .venv/typings
+lint: .venv/installed .venv/typings-esp32 .venv/typings-rp2
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/mypy --config-file firmware/mypy.ini
+	$(BIN)/mypy --config-file firmware/mypy-rp2.ini
 
 .venv/installed: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Bedside needs Python 3.11 or newer")'
@@ -54,7 +55,7 @@ lint: .venv/installed .venv/typings
 	touch $@
 
 # The MicroPython stubs replace the standard library's types, so they stay out of the host's environment.
-.venv/typings: requirements-typings.lock
+.venv/typings-esp32 .venv/typings-rp2: .venv/typings-%: requirements-typings-%.lock
 	rm -rf $@
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --target $@ -r $<
 	touch $@
@@ -64,8 +65,9 @@ lock:
 	  --group dev --extra demo --extra flash pyproject.toml -o requirements.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q \
 	  --group bench -c requirements.lock pyproject.toml -o requirements-bench.lock
-	echo 'micropython-esp32-stubs micropython-stdlib-stubs' | tr ' ' '\n' | \
-	  uv pip compile --python-version 3.11 --generate-hashes --no-annotate --no-header -q --no-deps - -o requirements-typings.lock
+	for chip in esp32 rp2; do echo "micropython-$$chip-stubs micropython-stdlib-stubs" | tr ' ' '\n' | \
+	  uv pip compile --python-version 3.11 --generate-hashes --no-annotate --no-header -q --no-deps - \
+	    -o requirements-typings-$$chip.lock; done
 
 clean:
 	rm -rf .venv build

@@ -131,7 +131,7 @@ class Cdc:
             self._busy = True
             self._sent = self._sent + n & _MASK
 
-    def _opened(self, _) -> None:  # type: ignore[no-untyped-def]
+    def _opened(self, _) -> None:
         self._open = True
         self._listen()
 
@@ -151,7 +151,7 @@ class Cdc:
             self._busy = False
             self._send()
 
-    def _control(self, stage: int, request):  # type: ignore[no-untyped-def]
+    def _control(self, stage: int, request):
         """Answer the class's requests: a speed, which means nothing here, and the control lines."""
         kind, what, _, interface, _ = struct.unpack("<BBHHH", request)
         if interface != self._interface:

@@ -65,7 +65,7 @@ def _reason(registers: ptr32) -> int:
 class Port(Hardware):
     """What the executive asks of hardware; ``ports/__init__.py`` says what the arrays hold."""
 
-    def __init__(self, config) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, config) -> None:
         super().__init__(config, _WATCHDOG_MS)
         # An exception in an interrupt needs a place to be told from; some builds have one of their own.
         if hasattr(micropython, "alloc_emergency_exception_buf"):
@@ -87,13 +87,13 @@ class Port(Hardware):
 
     # ---- the tick -------------------------------------------------------------------------
 
-    def start(self, tick) -> None:  # type: ignore[no-untyped-def]
+    def start(self, tick) -> None:
         """Begin to call ``tick`` from the timer's interrupt, ``tick_hz`` times a second."""
         self._tick = tick
         self._timer.init(mode=Timer.PERIODIC, freq=self.tick_hz, callback=self._on_timer, hard=True)
 
     @micropython.native
-    def _on_timer(self, timer):  # type: ignore[no-untyped-def]
+    def _on_timer(self, timer):
         try:
             self._tick()
         except Exception as error:
@@ -121,7 +121,7 @@ class Port(Hardware):
 
     # ---- what Hardware asks of a chip -----------------------------------------------------
 
-    def open_link(self, config):  # type: ignore[no-untyped-def]
+    def open_link(self, config):
         """Return the stream that a board file's ``link`` describes."""
         if config["kind"] == "usb":
             from ports.cdc import Cdc
@@ -135,12 +135,12 @@ class Port(Hardware):
         return ADC(Pin(pin))
 
     @micropython.native
-    def read_adc(self, adc: ADC):  # type: ignore[no-untyped-def]
+    def read_adc(self, adc: ADC):
         """Return the voltage at ``adc``, 65536 for 3.3 V."""
         return adc.read_u16()
 
     @micropython.native
-    def count(self):  # type: ignore[no-untyped-def]
+    def count(self):
         """Put the encoders' counts into ``inputs``."""
         self._encoders.read(self.inputs, COUNT)
 
@@ -148,12 +148,12 @@ class Port(Hardware):
         """Return one encoder's count, between ticks."""
         return self._encoders.read_one(channel)
 
-    def on_index(self, pin: Pin, handler) -> None:  # type: ignore[no-untyped-def]
+    def on_index(self, pin: Pin, handler) -> None:
         """Let ``handler`` be called at each rising edge of ``pin``, as an interrupt."""
         pin.irq(trigger=Pin.IRQ_RISING, handler=handler, hard=True)
 
     @micropython.native
-    def keep(self):  # type: ignore[no-untyped-def]
+    def keep(self):
         """Let the words of ``outputs`` from TO_KEEP on outlast a reset."""
         _keep(self.outputs, self._registers)
 
