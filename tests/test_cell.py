@@ -66,7 +66,7 @@ def refusal(tmp_path: Path, text: str, right: str, wrong: str) -> str:
         ("channel = 5", "channel = 1", "channel = 5: board 'psm1-base' has channels 0 to 3"),
         ("channel = 0", "channel = 1", "channel 'psm1-base channel 0' is used twice"),
         ('board = "psm1-bse"', 'board = "psm1-base"', "no such board; there are: psm1-base, psm1-slide, psm1-wrist"),
-        ('type = "simm"', 'type = "sim"', "board type 'simm' is not known; the files in boards/ are: sim"),
+        ('type = "simm"', 'type = "sim"', "board type 'simm' is not known; the files in boards/ are: cortex-m3, "),
         ("counts_per_unit = 0", "counts_per_unit = 125000", "counts_per_unit = 0: must not be zero"),
         (
             "[arm]\nrun_loop = { relay_off_ms = 150 }",

@@ -8,11 +8,10 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from bedside.boardfile import Bench, BoardType, UsbLink, load_board_type
 from bedside.config import load_toml
 from bedside.errors import CellError
-from bedside.places import BOARDS
 
-Positive = Annotated[float, Meta(gt=0, le=10_000)]
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,24}$")]
 Share = Annotated[float, Meta(gt=0, le=1)]
 Gain = Annotated[float, Meta(ge=0, le=100_000)]
@@ -21,6 +20,10 @@ HomingSpeed = Annotated[float, Meta(ge=-30, le=30)]
 # What a board waits between a ramp and its brakes, takes to hand the load over to them, and some ticks to notice that
 # the loop has died.
 _SETTLE_MS = 240
+# Of a link; the rest is for events, identities and frames that are sent again.
+_LINK_SHARE = 0.7
+# A byte on a serial line has a start and a stop bit.
+_BITS_PER_BYTE = 10
 
 
 class Limits(Struct, forbid_unknown_fields=True):
@@ -166,7 +169,7 @@ class Joint(Struct, forbid_unknown_fields=True):
 
 
 class BoardSlot(Struct, forbid_unknown_fields=True):
-    """A board of the arm: ``type`` is a file in ``boards/``.
+    """A board of the arm: ``type`` is a file in ``boards/``, or the path of one beside the cell file, ending in .toml.
 
     ``port`` is a serial port, ``socket://HOST:PORT``, or ``sim:NAME``.
     """
@@ -223,38 +226,17 @@ class Cell(Struct, forbid_unknown_fields=True):
         return sorted(mine, key=lambda item: item[1].channel)
 
 
-class BoardType(Struct, forbid_unknown_fields=True):
-    """A kind of board: the file of that name in ``boards/``.
-
-    A supply outside ``supply_v``, or a tick that begins ``late_max_us`` late, is a fault.
-    """
-
-    chip: str
-    description: str
-    channels: Annotated[int, Meta(ge=1, le=8)]
-    tick_hz: Annotated[int, Meta(ge=500, le=4000)] = 1000
-    baud: Annotated[int, Meta(ge=9600, le=12_000_000)] = 1_000_000
-    supply_v: tuple[Positive, Positive] = (18.0, 30.0)
-    late_max_us: Annotated[int, Meta(ge=100, le=1_000_000)] = 500
-
-
 def load_cell(path: Path) -> Cell:
     """Read and check a cell file. Raises CellError, which names the key, the value and what is allowed."""
     cell = load_toml(path, Cell)
+    for slot in cell.board:
+        if slot.type.endswith(".toml"):
+            slot.type = str(path.parent / slot.type)
     try:
         _check(cell)
     except CellError as error:
         raise CellError(f"{path}: {error}") from None
     return cell
-
-
-def load_board_type(name: str) -> BoardType:
-    """Read ``boards/NAME.toml``. Raises CellError."""
-    path = BOARDS / f"{name}.toml"
-    if not path.is_file():
-        known = ", ".join(sorted(file.stem for file in BOARDS.glob("*.toml")))
-        raise CellError(f"board type '{name}' is not known; the files in boards/ are: {known}")
-    return load_toml(path, BoardType)
 
 
 def check_command_rate(arm: Arm, command_hz: float) -> None:
@@ -265,6 +247,29 @@ def check_command_rate(arm: Arm, command_hz: float) -> None:
             f"command rate {command_hz:g} Hz: allowed are {slowest:g} to 2000 Hz, so that two missing commands are "
             f"noticed before the operator timeout of {arm.operator_timeout_ms:g} ms; stream faster or raise "
             "operator_timeout_ms"
+        )
+
+
+def check_link_load(cell: Cell, name: str, command_hz: float) -> None:
+    """Raise CellError if commands at ``command_hz`` would fill board ``name``'s link, as the largest frames would.
+
+    A USB link has no baud rate that could be too low, and a simulated board no wire.
+    """
+    slot = next(slot for slot in cell.board if slot.name == name)
+    kind = load_board_type(slot.type)
+    if not _is_real(slot, kind) or isinstance(kind.link, UsbLink):
+        return
+    from bedside.link.largest import command_bytes, feedback_bytes
+
+    joints = len(cell.joints_of(name))
+    rate, frame = max(command_hz, cell.arm.cycle_hz), max(command_bytes(joints), feedback_bytes(joints))
+    needed, baud = rate * frame * _BITS_PER_BYTE, kind.link.baud
+    if needed > _LINK_SHARE * baud:
+        raise CellError(
+            f"board '{name}': {joints} joints at {rate:g} Hz need {needed / 1000:.0f} kbaud, {needed / baud:.0%} of "
+            f"its link of {baud / 1000:g}, where {_LINK_SHARE:.0%} is allowed; set link.baud in board file "
+            f"'{slot.type}' to {needed / _LINK_SHARE:.0f} or more, give it fewer joints, or lower arm.cycle_hz and the command rate to "
+            f"{int(_LINK_SHARE * baud / frame / _BITS_PER_BYTE)} Hz"
         )
 
 
@@ -291,6 +296,9 @@ def _check(cell: Cell) -> None:
                 f"0 to {types[joint.board].channels - 1}"
             )
         _check_joint(joint)
+    for board in cell.board:
+        if _is_real(board, types[board.name]):
+            _check_wiring(cell, board.name, types[board.name])
     if cell.arm.run_loop:
         _check_run_loop(cell.arm.run_loop, cell.joint)
     for board in cell.board:
@@ -300,6 +308,35 @@ def _check(cell: Cell) -> None:
                 f"board '{board.name}': its joints use channels {channels}; they must be 0, 1, 2 … without gaps"
             )
         _check_identity(board.name, [joint.name for _, joint in cell.joints_of(board.name)])
+        check_link_load(cell, board.name, cell.arm.command_hz)
+
+
+def _is_real(slot: BoardSlot, kind: BoardType) -> bool:
+    """Whether the board has pins and a wire: neither simulated behind its port nor of a simulated chip."""
+    return bool(kind.facts.gpios) and not slot.port.startswith("sim:")
+
+
+def _check_wiring(cell: Cell, name: str, kind: BoardType) -> None:
+    """Check that what the cell file asks of a board's joints is wired on that kind of board."""
+    for _, joint in cell.joints_of(name):
+        channel = kind.channel[joint.channel]
+        if isinstance(channel.drive, Bench):
+            continue
+        lacking = {
+            "brake": joint.brake is not None and channel.brake is None,
+            "sensor": joint.sensor is not None and channel.sensor is None,
+            "encoder.index": isinstance(joint.homing, AtIndex) and channel.encoder and channel.encoder.index is None,
+        }
+        for key in (key for key, lacks in lacking.items() if lacks):
+            raise CellError(
+                f"joint[{joint.name}]: it needs a pin for its {key}, but channel[{joint.channel}] of board '{name}' "
+                f"({kind.description}) has none; add {key} to the board file, or use another channel or board"
+            )
+    if cell.arm.run_loop and (kind.pins.run_loop is None or kind.pins.run_contact is None):
+        raise CellError(
+            f"board '{name}' ({kind.description}): the arm has a run loop, but the board file has no "
+            "pins.run_loop and pins.run_contact; add them, or remove arm.run_loop"
+        )
 
 
 def _check_run_loop(loop: RunLoop, joints: list[Joint]) -> None:

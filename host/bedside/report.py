@@ -10,7 +10,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bedside.cell import Cell, load_board_type
+from bedside.boardfile import load_board_type
+from bedside.cell import Cell
 from bedside.errors import BedsideError
 from bedside.link import causes
 from bedside.link.messages import PHASES, RAMP, RUN

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bedside import cell as cell_module
+from bedside import boardfile
 from bedside.cell import Cell
 from bedside.link import causes
 from bedside.link.messages import PAUSED, RUN
@@ -22,7 +22,7 @@ def test_a_board_follows_and_stops_in_time_at_any_rate(
 ) -> None:
     text = (BOARDS / "sim.toml").read_text().replace("tick_hz = 1000", f"tick_hz = {tick_hz}")
     (tmp_path / "sim.toml").write_text(text)
-    monkeypatch.setattr(cell_module, "BOARDS", tmp_path)
+    monkeypatch.setattr(boardfile, "BOARDS", tmp_path)
     monkeypatch.setenv("BEDSIDE_SIM", str(tmp_path))
     assert world_module.load_board_type("sim").tick_hz == tick_hz
     with World(cell, PSM, tmp_path) as world:

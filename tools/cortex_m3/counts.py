@@ -8,7 +8,8 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from bedside.cell import Sensor, load_board_type, load_cell
+from bedside.boardfile import load_board_type
+from bedside.cell import Sensor, load_cell
 from bedside.link import frames
 from bedside.link.scale import board_message, joint_messages
 from bedside.places import BOARDS, FIRMWARE

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bedside.cell import Cell, load_board_type
+from bedside.boardfile import load_board_type
+from bedside.cell import Cell
 from bedside.errors import LinkError
 from bedside.link import blackbox, causes, scale
 from bedside.link.board import BoardLink
@@ -21,7 +22,7 @@ def connect(cell: Cell, tell: Callable[[str], None] = lambda _: None) -> list[Bo
     uids: dict[str, str] = {}
     try:
         for slot in cell.board:
-            port = SerialPort(slot.port, load_board_type(slot.type).baud)
+            port = SerialPort(slot.port, load_board_type(slot.type).link.baud)
             links.append(BoardLink(port, f"board '{slot.name}'"))
             identity = links[-1].identify()
             if identity.uid in uids:
@@ -77,7 +78,7 @@ def check_identity(cell: Cell, name: str, port: str, identity: Identity) -> None
     tick_hz = load_board_type(slot.type).tick_hz
     if identity.tick_hz != tick_hz:
         raise LinkError(
-            f"board '{name}': it ticks at {identity.tick_hz} Hz, boards/{slot.type}.toml says {tick_hz}; "
+            f"board '{name}': it ticks at {identity.tick_hz} Hz, the board file '{slot.type}' says {tick_hz}; "
             "correct board.type or flash the board again"
         )
 

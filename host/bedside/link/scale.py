@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from bedside.cell import Absolute, AtEndStop, AtIndex, Cell, Joint, check_command_rate, load_board_type
+from bedside.boardfile import load_board_type
+from bedside.cell import Absolute, AtEndStop, AtIndex, Cell, Joint, check_command_rate, check_link_load
 from bedside.errors import CellError
 from bedside.link import schema
 from bedside.link.products import check_products
@@ -53,6 +54,7 @@ def board_message(cell: Cell, name: str, command_hz: float) -> list[int]:
     place = names.index(name)
     board = load_board_type(cell.board[place].type)
     check_command_rate(arm, command_hz)
+    check_link_load(cell, name, command_hz)
     return [
         schema.CONFIGURE_BOARD,
         0,

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bedside.cell import Cell, load_board_type
+from bedside.boardfile import load_board_type
+from bedside.cell import Cell
 from bedside.clock import PeriodicTimer
 from bedside.errors import CellError
 from bedside.places import sim_directory
