@@ -1,5 +1,5 @@
-# make demo · make test · make hil · make fuzz · make bench · make stops · make lint
-# make test-rp2040: each installs what it needs first.
+# make demo · make test · make hil · make test-rp2040 · make fuzz · make bench · make stops · make wiring · make lint:
+# each installs what it needs first.
 
 PYTHON ?= python3
 PORT ?=
@@ -7,7 +7,7 @@ UF2 ?=
 BIN := .venv/bin
 RECORDING ?=
 
-.PHONY: demo test hil test-rp2040 fuzz bench stops lint lock clean
+.PHONY: demo test hil test-rp2040 fuzz bench stops wiring lint lock clean
 
 demo: .venv/installed
 	$(BIN)/bedside demo $(if $(RECORDING),--recording $(RECORDING))
@@ -35,6 +35,10 @@ bench: .venv/installed .venv/installed-bench
 # Writes the table of docs/safety.md; fails if a stop is beyond its limits.
 stops: .venv/installed
 	PYTHONPATH=tools $(BIN)/python -m stops
+
+# Writes the pin tables of docs/wiring.md from boards/*.toml.
+wiring: .venv/installed
+	PYTHONPATH=tools $(BIN)/python -m wiring
 
 lint: .venv/installed .venv/typings-esp32 .venv/typings-rp2
 	$(BIN)/ruff format --check .

@@ -266,10 +266,10 @@ def check_link_load(cell: Cell, name: str, command_hz: float) -> None:
     needed, baud = rate * frame * _BITS_PER_BYTE, kind.link.baud
     if needed > _LINK_SHARE * baud:
         raise CellError(
-            f"board '{name}': {joints} joints at {rate:g} Hz need {needed / 1000:.0f} kbaud, {needed / baud:.0%} of "
-            f"its link of {baud / 1000:g}, where {_LINK_SHARE:.0%} is allowed; set link.baud in board file "
-            f"'{slot.type}' to {needed / _LINK_SHARE:.0f} or more, give it fewer joints, or lower arm.cycle_hz and the command rate to "
-            f"{int(_LINK_SHARE * baud / frame / _BITS_PER_BYTE)} Hz"
+            f"board '{name}': {joints} joint{'s' * (joints > 1)} at {rate:g} Hz need {needed / 1000:.0f} kbaud, "
+            f"{needed / baud:.0%} of a link of {baud / 1000:g}, where {_LINK_SHARE:.0%} is allowed; raise link.baud of "
+            f"board file '{slot.type}' to {needed / _LINK_SHARE:.0f} or more, give the board fewer joints, or lower "
+            f"arm.cycle_hz and the command rate to {int(_LINK_SHARE * baud / frame / _BITS_PER_BYTE)} Hz"
         )
 
 
