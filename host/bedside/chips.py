@@ -22,9 +22,9 @@ class Chip:
     ``no_pull`` have neither pull-up nor pull-down. ``adc_v`` is how far the ADC can be trusted, in volts.
 
     PWM: with ``pwm_slices`` a pin's signal hangs on its number, slice (pin >> 1) % slices and channel pin & 1, and a
-    slice has one frequency; otherwise any pin has any of ``pwm_channels``, and there are ``pwm_timers`` frequencies.
-    ``pwm_clock_hz`` is what both divide. ``counters`` is how many quadrature encoders it counts, with ``neighbours``
-    those whose line b is on the pin after line a. ``flash_offset`` is where esptool must put MicroPython.
+    slice has one frequency; otherwise any pin has any of ``pwm_channels``, and there are ``pwm_timers`` frequencies, of
+    both enough for as many drives as it counts encoders. ``counters`` is how many it counts; with ``neighbours`` line b
+    must be on the pin after line a. ``flash_offset`` is where esptool must put MicroPython.
     """
 
     title: str
@@ -43,7 +43,6 @@ class Chip:
     pwm_slices: int = 0
     pwm_channels: int = 0
     pwm_timers: int = 0
-    pwm_clock_hz: int = 0
     counters: int = 0
     neighbours: bool = False
     flash_offset: int | None = None
@@ -69,7 +68,6 @@ def _rp2(title: str, clock_hz: int, counters: int) -> Chip:
             1: Uart(frozenset({4, 8, 20, 24}), frozenset({5, 9, 21, 25})),
         },
         pwm_slices=8,
-        pwm_clock_hz=clock_hz,
         counters=counters,
         # A PIO state machine reads both lines of an encoder in one instruction.
         neighbours=True,
@@ -117,7 +115,6 @@ CHIPS: dict[str, Chip] = {
         # Two groups of eight channels and four timers.
         pwm_channels=16,
         pwm_timers=8,
-        pwm_clock_hz=80_000_000,
         counters=8,
         flash_offset=0x1000,
     ),
@@ -144,7 +141,6 @@ CHIPS: dict[str, Chip] = {
         uarts={1: _ESP32S3_UART, 2: _ESP32S3_UART},
         pwm_channels=8,
         pwm_timers=4,
-        pwm_clock_hz=80_000_000,
         counters=4,
         flash_offset=0x0,
     ),

@@ -40,7 +40,6 @@ def check(chip: Chip, uses: list[Use]) -> None:
         for other in uses[:index]:
             if why := _clash(chip, use, other):
                 raise CellError(f"{use.key} = {use.pin} and {other.key} = {other.pin}: {why}; {_move(chip, use, uses)}")
-    _check_pwm_generators(chip, [use for use in uses if use.role == PWM])
 
 
 def check_encoder(chip: Chip, key: str, a: Use, b: Use, uses: list[Use]) -> None:
@@ -96,25 +95,6 @@ def _clash(chip: Chip, use: Use, other: Use) -> str:
     if use.hz != other.hz:
         return f"both are of PWM slice {one}, which has one frequency, not {use.hz} and {other.hz} Hz"
     return ""
-
-
-def _check_pwm_generators(chip: Chip, uses: list[Use]) -> None:
-    if chip.pwm_slices:
-        return
-    if len(uses) > chip.pwm_channels:
-        raise CellError(
-            f"{len(uses)} PWM outputs, the last of them {uses[-1].key} = {uses[-1].pin}: the {chip.title} has "
-            f'{chip.pwm_channels}; use drives of kind "pwm-direction", which take one each, or fewer channels'
-        )
-    first: dict[int, Use] = {}
-    for use in uses:
-        first.setdefault(use.hz, use)
-    if len(first) > chip.pwm_timers:
-        listed = ", ".join(f"{hz} Hz ({use.key})" for hz, use in first.items())
-        raise CellError(
-            f"PWM at {len(first)} frequencies: {listed}: the {chip.title} makes {chip.pwm_timers}; give drives the "
-            "same hz"
-        )
 
 
 def _fits(chip: Chip, use: Use, others: Iterable[Use]) -> bool:

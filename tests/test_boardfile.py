@@ -1,0 +1,485 @@
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import wiring
+from bedside.boardfile import board_config, canonical, load_board_file, load_board_type
+from bedside.boardsheet import check_board_file
+from bedside.cell import load_cell
+from bedside.chips import CHIPS
+from bedside.errors import BedsideError, CellError
+from bedside.link.largest import command_bytes, feedback_bytes
+from bedside.link.scale import board_message
+from bedside.places import BOARDS
+
+SHIPPED = sorted(BOARDS.glob("*.toml"))
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+TRAINER = (BOARDS / "cells" / "trainer.toml").read_text()
+NO_BENCH = 'drive = { kind = "bench" }'
+
+
+def refusal(tmp_path: Path, board: str, *changes: tuple[str, str]) -> str:
+    """Return why the shipped ``board`` is refused with each (right, wrong) of ``changes``; the file is named first."""
+    text = (BOARDS / f"{board}.toml").read_text()
+    for right, wrong in changes:
+        assert right in text
+        text = text.replace(right, wrong, 1)
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(CellError) as refused:
+        load_board_file(path)
+    why = str(refused.value)
+    assert why.startswith(f"{path}: ")
+    return why.removeprefix(f"{path}: ")
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_the_boards_that_ship_are_sound(path: Path) -> None:
+    board = load_board_type(path.stem)
+    assert board.channels == (len(board.channel) or 4)
+
+
+def test_every_chip_has_a_board() -> None:
+    assert {load_board_file(path).chip for path in SHIPPED} == set(CHIPS)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_no_output_of_a_shipped_board_is_on_a_pin_that_an_esp32_pulls_up_at_reset(path: Path) -> None:
+    """0, 5, 14 and 15 of an ESP32; 0, 18 and 39 of an S3, where 18 goes high for a moment."""
+    high = {"esp32": {0, 5, 14, 15}, "esp32s3": {0, 18, 39}}
+    board = load_board_file(path)
+    assert not [use for use in board.uses if ("output" in use.role and use.pin in high.get(board.chip, set()))]
+
+
+@pytest.mark.parametrize(
+    ("board", "right", "wrong", "message"),
+    [
+        (
+            "pico",
+            "led = 25",
+            "led = 2",
+            "channel[0].drive.a = 2 and pins.led = 2: pin 2 is used twice; move one of them",
+        ),
+        ("pico", "led = 25", "led = 31", "led = 31: the RP2040 has no such pin; free pins that can: 23, 24, 25, 29"),
+        ("esp32", "run_contact = 4", "run_contact = 24", "pins.run_contact = 24: the ESP32 has no such pin"),
+        ("esp32", "run_contact = 4", "run_contact = 6", "the chip's flash and PSRAM hang on it; free pins that can: 4"),
+        (
+            "esp32",
+            "run_contact = 4",
+            "run_contact = 1",
+            "run_contact = 1: the ESP32's pin 1 is not to be had, it is the console's",
+        ),
+        (
+            "esp32-s3",
+            "run_loop = 42",
+            "run_loop = 20",
+            "the ESP32-S3's pin 20 is not to be had, it is the chip's own USB",
+        ),
+        (
+            "pico",
+            "pin = 26, a_per_v",
+            "pin = 23, a_per_v",
+            "pin = 23: it is to be an ADC input, but the RP2040's ADC has no pin 23; free pins that can: 26, 29",
+        ),
+        (
+            "esp32",
+            "pin = 34, a",
+            "pin = 2, a",
+            "an ADC input, but the ESP32's ADC has no pin 2; free pins that can: 34, 37, 38, 39",
+        ),
+        (
+            "esp32",
+            "brake = 27",
+            "brake = 37",
+            "brake = 37: it is to be an output (output), but the ESP32's pin 37 is an input only",
+        ),
+        (
+            "esp32",
+            "a = 25, b",
+            "a = 39, b",
+            "a = 39: it is to be an output (PWM output), but the ESP32's pin 39 is an input only",
+        ),
+        (
+            "esp32",
+            "e_stop = 13",
+            "e_stop = 39",
+            "input, pulled up, but the ESP32's pin 39 has neither pull-up nor pull-down; free pins that can: 13",
+        ),
+        (
+            "esp32",
+            "brake = 27",
+            "brake = 2",
+            "brake = 2: it is to be an output, but the ESP32's pin 2 is a strapping pin: high at reset",
+        ),
+        (
+            "esp32",
+            "e_stop = 13",
+            "e_stop = 0",
+            "it is to be an input, pulled up, but the ESP32's pin 0 is a strapping pin: low at reset",
+        ),
+        ("esp32-s3", "run_contact = 21", "run_contact = 46", "the ESP32-S3's pin 46 is a strapping pin"),
+        ("pico", "tx = 0", "tx = 28", "pins.supply.pin = 28 and link.tx = 28: pin 28 is used twice"),
+        ("pico", "tx = 0", "tx = 23", "link.tx = 23: UART 0 cannot have this line on pin 23; free pins that can: 0"),
+        ("pico", "id = 0", "id = 1", "link.tx = 0: UART 1 cannot have this line on pin 0; free pins that can: 24"),
+        ("pico", "id = 0", "id = 2", "link.id = 2: the RP2040 has UARTs 0, 1"),
+        ("esp32", "id = 2", "id = 0", "link.id = 0: the ESP32 has UARTs 1, 2 for this (0 is the console's)"),
+        (
+            "pico",
+            "a = 4, b = 5, index = 6",
+            "a = 4, b = 23, index = 6",
+            "a = 4 and b = 23 are not neighbours; the RP2040 reads both in one instruction, so b must be a + 1; free "
+            "neighbours: 4 and 5, 23 and 24",
+        ),
+        (
+            "pico",
+            'kind = "uart"\nid = 0\ntx = 0\nrx = 1',
+            'kind = "console"',
+            "link.kind = 'console': rp2040 cannot do that; it can: uart, usb",
+        ),
+        (
+            "esp32-bench",
+            'kind = "console"',
+            'kind = "usb"',
+            "link.kind = 'usb': esp32 cannot do that; it can: uart, console",
+        ),
+        ("sim", 'kind = "console"', 'kind = "usb"', "link.kind = 'usb': unix cannot do that; it can: console"),
+        ("pico", 'kind = "uart"', 'kind = "uat"', "key 'link.kind' = 'uat': expected uart, usb, console"),
+        (
+            "pico-bench",
+            '"bench"',
+            '"bnch"',
+            "key 'channel[0].drive.kind' = 'bnch': expected two-pwm, pwm-direction, bench",
+        ),
+        (
+            "pico",
+            'method = "uf2"\nbuild = "RPI_PICO"\nvolume = "RPI-RP2"',
+            'method = "esptool"\nbuild = "X"\noffset = 0',
+            "flash.method = 'esptool': rp2040 cannot do that; it can: uf2, none",
+        ),
+        ("esp32", "offset = 0x1000", "offset = 0", "flash.offset = 0x0: the ESP32 starts what it finds at 0x1000"),
+        (
+            "pico-bench",
+            NO_BENCH,
+            NO_BENCH + "\nbrake = 4",
+            'channel[0]: a drive of kind "bench" simulates motor, encoder, current, sensor and brake',
+        ),
+        (
+            "pico-bench",
+            NO_BENCH,
+            NO_BENCH + "\nencoder = { a = 4, b = 5 }",
+            'channel[0]: a drive of kind "bench" simulates',
+        ),
+        ("pico", "encoder = { a = 4, b = 5, index = 6 }", "", 'channel[0]: a drive of kind "two-pwm" needs an encoder'),
+        ("pico", "tick_hz = 1000", "tick_hz = 400", "key 'tick_hz' = 400: expected `int` >= 500"),
+        ("pico", "tick_hz = 1000", "tick_hz = 5000", "key 'tick_hz' = 5000: expected `int` <= 4000"),
+        (
+            "pico",
+            "tick_hz = 1000",
+            "channels = 2",
+            "a board with pins has as many as [[channel]] tables, here 2; remove the key",
+        ),
+        ("pico", 'micropython = "1.26"', "", "micropython is missing"),
+        ("sim", "channels = 4", "channels = 9", "9 channels: a board has 1 to 8"),
+        ("sim", "channels = 4", "", "0 channels: a board has 1 to 8"),
+        ("sim", "channels = 4", "channels = 4\npins = { led = 3 }", "chip = 'unix': it has no pins"),
+        ("sim", '"unix"', '"unics"', "chip = 'unics' is not known; there are: unix, mps2, rp2040"),
+        (
+            "pico",
+            "supply_v = [18, 28]",
+            "supply_v = [28, 18]",
+            "supply_v = [28, 18]: the lower limit must be below the upper one",
+        ),
+        (
+            "pico",
+            "ratio = 11.0",
+            "ratio = 8",
+            "ratio = 8: at supply_v[1] = 28 V pin 28 would have 3.5 V, but the RP2040's ADC sees up to 3.3",
+        ),
+        ("pico", "e_stop = 22", "estop = 22", "unknown key 'pins.estop' = 22: did you mean 'e_stop'?"),
+        ("pico", "e_stop = 22", "xyzzy = 22", "unknown key 'pins.xyzzy' = 22: remove it, or see docs/boards.md"),
+        ("pico", "e_stop = 22", '"two words" = 22', "unknown key 'pins.two words' = 22"),
+    ],
+)
+def test_a_mistake_is_named_with_the_pin_or_figure_and_the_fix(
+    tmp_path: Path, board: str, right: str, wrong: str, message: str
+) -> None:
+    assert message in refusal(tmp_path, board, (right, wrong))
+
+
+def test_two_pins_of_one_pwm_signal_are_named_with_both_uses(tmp_path: Path) -> None:
+    why = refusal(tmp_path, "pico", ("a = 8, b = 9", "a = 18, b = 9"), ("run_contact = 18", "run_contact = 8"))
+    assert why == (
+        "channel[1].drive.a = 18 and channel[0].drive.a = 2: both are channel A of PWM slice 1, so they would carry "
+        "the same signal; move one of them, channel[1].drive.a for example to 23, 24, 29"
+    )
+
+
+def test_two_frequencies_in_one_pwm_slice_are_refused(tmp_path: Path) -> None:
+    changes = ("a = 2, b = 3,", "a = 2, b = 11,"), ("a = 8, b = 9, hz = 20_000", "a = 10, b = 9, hz = 25_000")
+    why = refusal(tmp_path, "pico", *changes, ("a = 10, b = 11, index", "a = 23, b = 24, index"))
+    assert (
+        "channel[1].drive.a = 10 and channel[0].drive.b = 11: both are of PWM slice 5, which has one frequency" in why
+    )
+    assert "25000 and 20000 Hz; move one of them, channel[1].drive.a for example to 8, 29" in why
+
+
+def board(chip: str, channels: list[dict[str, str]]) -> str:
+    """Return a board file of that chip with these channels, as inline tables."""
+    offset = CHIPS[chip].flash_offset
+    tables = "".join("[[channel]]\n" + "".join(f"{key} = {table[key]}\n" for key in table) for table in channels)
+    return (
+        f'chip = "{chip}"\ndescription = "test"\nmicropython = "1.26"\nlink = {{ kind = "console", baud = 115200 }}\n'
+        f'flash = {{ method = "esptool", build = "X", offset = {offset} }}\n{tables}'
+    )
+
+
+def drive(pwm: int, direction: int) -> str:
+    return f'{{ kind = "pwm-direction", pwm = {pwm}, direction = {direction}, hz = 20000 }}'
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "made.toml"
+    path.write_text(text)
+    return path
+
+
+def test_more_encoders_than_the_chip_counts_are_refused(tmp_path: Path) -> None:
+    free = iter([1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 21, 38, 39])
+    channels = [
+        {"drive": drive(next(free), next(free)), "encoder": f"{{ a = {next(free)}, b = {next(free)} }}"}
+        for _ in range(5)
+    ]
+    load_board_file(written(tmp_path, board("esp32s3", channels[:4])))
+    with pytest.raises(CellError, match=r"channel\[4\]\.encoder: the ESP32-S3 counts 4 encoders and this is number 5"):
+        load_board_file(written(tmp_path, board("esp32s3", channels)))
+
+
+@pytest.mark.parametrize("name", ["esp32", "esp32s3"])
+def test_drives_run_out_of_encoders_before_they_run_out_of_pwm(name: str) -> None:
+    """A drive has two PWM outputs at most, of one frequency, and an encoder; so nothing else need be checked."""
+    chip = CHIPS[name]
+    assert 2 * chip.counters <= chip.pwm_channels
+    assert chip.counters <= chip.pwm_timers
+
+
+def test_nine_channels_are_refused(tmp_path: Path) -> None:
+    nine = [{"drive": '{ kind = "bench" }'}] * 9
+    load_board_file(written(tmp_path, board("esp32", nine[:8])))
+    with pytest.raises(CellError, match="9 channel tables: a board has 1 to 8; share the joints among more boards"):
+        load_board_file(written(tmp_path, board("esp32", nine)))
+
+
+# ---- whatever stands in a file -----------------------------------------------------------------
+
+VALUES = st.one_of(
+    st.integers(-5, 64),
+    st.integers(-(10**30), 10**30),
+    st.booleans(),
+    st.floats(),
+    st.text(max_size=4),
+    st.sampled_from(["uart", "usb", "console", "bench", "two-pwm", "uf2", "esptool", "none", "1.26", *CHIPS]),
+    st.just([]),
+    st.just({}),
+    st.just([{}]),
+)
+
+
+def toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)} = {toml(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(toml, value)) + "]"
+    if isinstance(value, str):
+        return '"' + "".join(f"\\U{ord(letter):08x}" for letter in value) + '"'
+    if isinstance(value, float):
+        return repr(value)
+    return str(value).lower()
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(place for key, item in inner for place in places(item, (*path, key)))][1 if not path else 0 :]
+
+
+@given(data=st.data(), name=st.sampled_from([path.stem for path in SHIPPED]))
+def test_whatever_stands_in_a_file_gives_a_board_or_an_error_that_says_why(
+    data: st.DataObject, name: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    tree = tomllib.loads((BOARDS / f"{name}.toml").read_text())
+    for _ in range(data.draw(st.integers(1, 3))):
+        *way, last = data.draw(st.sampled_from(places(tree)))
+        table = tree
+        for key in way:
+            table = table[key]
+        action = data.draw(st.sampled_from(["change", "remove", "add"]))
+        if action == "remove":
+            del table[last]
+        elif action == "change":
+            table[last] = data.draw(VALUES)
+        elif isinstance(table, dict):
+            table[data.draw(st.from_regex(r"[ a-z_.é]{0,6}", fullmatch=True))] = data.draw(VALUES)
+        if not places(tree):
+            break
+    path = tmp_path_factory.getbasetemp() / "whatever.toml"
+    path.write_text("\n".join(f"{json.dumps(key)} = {toml(value)}" for key, value in tree.items()), encoding="utf-8")
+    tomllib.loads(path.read_text(encoding="utf-8"))
+    try:
+        lines = check_board_file(path)
+    except BedsideError as error:
+        lines = [str(error)]
+    assert lines[0].startswith((f"{path}: ", "whatever: "))
+
+
+@pytest.mark.parametrize("text", ["x = " + "9" * 5000, "x = " + "[" * 5000 + "]" * 5000, "\x00", "chip = 1979-05-27"])
+def test_a_file_that_is_hardly_toml_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(CellError, match=r"made\.toml"):
+        load_board_file(written(tmp_path, text))
+
+
+# ---- boards in a cell --------------------------------------------------------------------------
+
+
+def cell_of(tmp_path: Path, kind: str, port: str = "/dev/ttyACM0", **arm: Any) -> Path:
+    """Return the trainer's cell with its board of another kind behind another port."""
+    text = TRAINER.replace('type = "sim"', f'type = "{kind}"').replace('port = "sim:trainer"', f'port = "{port}"')
+    for key, value in arm.items():
+        text = re.sub(rf"^{key} = .*$", f"{key} = {value}", text, flags=re.MULTILINE)
+    path = tmp_path / "cell.toml"
+    path.write_text(text)
+    return path
+
+
+def four_joints(tmp_path: Path, link: str) -> None:
+    text = (BOARDS / "pico-bench.toml").read_text().replace('kind = "usb"', link)
+    (tmp_path / "four.toml").write_text(text + f"\n[[channel]]\n{NO_BENCH}" * 2)
+
+
+def test_four_joints_at_a_thousand_commands_a_second_need_more_than_a_megabaud(tmp_path: Path) -> None:
+    assert (command_bytes(4), feedback_bytes(4)) == (56, 125)
+    four_joints(tmp_path, 'kind = "uart"\nid = 0\ntx = 0\nrx = 1\nbaud = 1_000_000')
+    joint = TRAINER[TRAINER.rindex("[[joint]]") :]
+    more = joint.replace('name = "insertion"', 'name = "fourth"').replace("channel = 2", "channel = 3")
+    path = cell_of(tmp_path, "four.toml", command_hz=200, cycle_hz=250)
+    path.write_text(path.read_text() + "\n" + more)
+    cell = load_cell(path)
+    with pytest.raises(CellError) as refused:
+        board_message(cell, "trainer", 1000)
+    assert str(refused.value) == (
+        "board 'trainer': 4 joints at 1000 Hz need 1250 kbaud, 125% of a link of 1000, where 70% is allowed; raise "
+        f"link.baud of board file '{tmp_path}/four.toml' to 1785714 or more, give the board fewer joints, or lower "
+        "arm.cycle_hz and the command rate to 560 Hz"
+    )
+    board_message(cell, "trainer", 560)
+    for rates in ({"command_hz": 1000}, {"cycle_hz": 1000}):
+        path.write_text(cell_of(tmp_path, "four.toml", **rates).read_text() + "\n" + more)
+        with pytest.raises(CellError, match="4 joints at 1000 Hz need 1250 kbaud"):
+            load_cell(path)
+
+
+@pytest.mark.parametrize(("link", "port"), [('kind = "usb"', "/dev/ttyACM0"), ("", "sim:trainer")])
+def test_a_usb_link_and_a_simulated_one_are_never_too_slow(tmp_path: Path, link: str, port: str) -> None:
+    four_joints(tmp_path, link or 'kind = "uart"\nid = 0\ntx = 0\nrx = 1\nbaud = 9600')
+    load_cell(cell_of(tmp_path, "four.toml", port, command_hz=2000, cycle_hz=2000))
+
+
+def test_a_board_file_beside_the_cell_file_is_found_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    four_joints(tmp_path, 'kind = "usb"')
+    monkeypatch.chdir("/")
+    cell = load_cell(cell_of(tmp_path, "four.toml"))
+    assert load_board_type(cell.board[0].type).channels == 4
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "message"),
+    [
+        (
+            "brake = 5\n",
+            "",
+            "joint[yaw]: it needs a pin for its brake, but channel[0] of board 'trainer' (Raspberry Pi",
+        ),
+        ("b = 3, index = 4", "b = 3", "joint[yaw]: it needs a pin for its encoder.index, but channel[0] of board"),
+        ("# sensor", "# sensor", "joint[insertion]: it needs a pin for its sensor, but channel[2] of board 'trainer'"),
+    ],
+)
+def test_what_a_joint_needs_must_be_wired_on_its_channel(tmp_path: Path, right: str, wrong: str, message: str) -> None:
+    text = (BOARDS / "pico2.toml").read_text() + "# sensor"
+    assert right in text
+    (tmp_path / "mine.toml").write_text(text.replace(right, wrong, 1))
+    with pytest.raises(CellError) as refused:
+        load_cell(cell_of(tmp_path, "mine.toml"))
+    assert message in str(refused.value)
+
+
+def test_a_run_loop_needs_its_two_pins_on_every_board(tmp_path: Path) -> None:
+    four_joints(tmp_path, 'kind = "usb"')
+    path = cell_of(tmp_path, "four.toml")
+    load_cell(path)
+    path.write_text(path.read_text().replace("[arm]", "[arm]\nrun_loop = { relay_off_ms = 3000 }"))
+    with pytest.raises(CellError, match=r"the arm has a run loop, but the board file has no pins\.run_loop"):
+        load_cell(path)
+
+
+def test_a_board_is_told_its_file_as_it_stands_for_as_many_joints_as_it_has(tmp_path: Path) -> None:
+    text = (BOARDS / "pico2.toml").read_text()
+    (tmp_path / "mine.toml").write_text(text.replace("brake = 17", "brake = 17\nsensor = { pin = 29 }"))
+    config = board_config(load_cell(cell_of(tmp_path, "mine.toml")), "trainer")
+    raw = tomllib.loads((tmp_path / "mine.toml").read_text())
+    assert config == {
+        "name": "trainer",
+        "role": "trainer/trainer",
+        "joints": ["yaw", "pitch", "insertion"],
+        "tick_hz": 1000,
+        **{key: raw[key] for key in ("link", "pins", "channel")},
+    }
+    psm = load_cell(BOARDS / "cells" / "psm.toml")
+    psm.board[0].type = "pico2"
+    assert board_config(psm, "psm1-base")["channel"] == raw["channel"][:2]
+    assert board_config(psm, "psm1-slide")["pins"] == {}
+
+
+def test_a_config_is_the_same_bytes_wherever_it_is_made() -> None:
+    assert canonical({"b": [1, 2.5, True], "a": {"é": "x"}}) == '{"a":{"é":"x"},"b":[1,2.5,true]}'.encode()
+
+
+# ---- what people read ----------------------------------------------------------------------------
+
+
+def test_the_wiring_page_has_the_pin_tables_of_the_board_files() -> None:
+    assert wiring.PAGE.read_text() == wiring.written(), "run 'make wiring'"
+
+
+def test_the_board_of_the_guide_is_sound_and_its_mistake_is_what_it_says(tmp_path: Path) -> None:
+    page = (DOCS / "boards.md").read_text()
+    [text] = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    path = tmp_path / "xiao.toml"
+    path.write_text(text)
+    lines = check_board_file(path)
+    assert lines[0] == "xiao: Seeed Studio XIAO RP2040, one joint, link on USB"
+    # Of the chip's pins the board brings these out.
+    assert {use.pin for use in load_board_file(path).uses} == {26, 27, 28, 29, 6, 7, 0, 1, 2, 4, 3}
+    path.write_text(text.replace("b = 7", "b = 4"))
+    with pytest.raises(CellError) as refused:
+        check_board_file(path)
+    assert str(refused.value).replace(str(path), "xiao.toml").partition(" to ")[0] in page
+
+
+def test_a_board_file_is_told_with_its_pins_and_what_it_lacks(tmp_path: Path) -> None:
+    lines = check_board_file(BOARDS / "pico2.toml")
+    assert (
+        "pin 22  pins.e_stop               input, pulled up       contact to ground, closed while all is well" in lines
+    )
+    assert "channel 0: no second sensor: a coupling or an encoder that slips is not noticed" in lines
+    assert any(line.startswith("no supply measurement: ") for line in lines)
+    assert not any(line.startswith("no e-stop input: ") for line in lines)
+    text = (BOARDS / "pico2.toml").read_text().replace("e_stop = 22\n", "")
+    assert any(line.startswith("no e-stop input: ") for line in check_board_file(written(tmp_path, text)))
