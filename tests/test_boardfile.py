@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import wiring
@@ -118,6 +118,12 @@ def test_no_output_of_a_shipped_board_is_on_a_pin_that_an_esp32_pulls_up_at_rese
             "brake = 27",
             "brake = 2",
             "brake = 2: it is to be an output, but the ESP32's pin 2 is a strapping pin: high at reset",
+        ),
+        (
+            "esp32",
+            "brake = 27",
+            "brake = 15",
+            "brake = 15: it is to be an output, but the ESP32's pin 15 is a strapping",
         ),
         (
             "esp32",
@@ -286,9 +292,10 @@ VALUES = st.one_of(
     st.floats(),
     st.text(max_size=4),
     st.sampled_from(["uart", "usb", "console", "bench", "two-pwm", "uf2", "esptool", "none", "1.26", *CHIPS]),
-    st.just([]),
-    st.just({}),
-    st.just([{}]),
+    # Made anew each time, for a later change may go into them.
+    st.builds(list),
+    st.builds(dict),
+    st.builds(lambda: [{}]),
 )
 
 
@@ -309,6 +316,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [path, *(place for key, item in inner for place in places(item, (*path, key)))][1 if not path else 0 :]
 
 
+@settings(deadline=None)
 @given(data=st.data(), name=st.sampled_from([path.stem for path in SHIPPED]))
 def test_whatever_stands_in_a_file_gives_a_board_or_an_error_that_says_why(
     data: st.DataObject, name: str, tmp_path_factory: pytest.TempPathFactory
