@@ -228,6 +228,14 @@ def test_two_pins_of_one_pwm_signal_are_named_with_both_uses(tmp_path: Path) -> 
     )
 
 
+def test_of_an_encoders_line_and_another_pin_the_other_is_to_move(tmp_path: Path) -> None:
+    """The encoder's would have to stay beside its neighbour."""
+    why = refusal(tmp_path, "pico", ("led = 25", "led = 5"))
+    assert why.startswith(
+        "channel[0].encoder.b = 5 and pins.led = 5: pin 5 is used twice; move one of them, pins.led for "
+    )
+
+
 def test_two_frequencies_in_one_pwm_slice_are_refused(tmp_path: Path) -> None:
     changes = ("a = 2, b = 3,", "a = 2, b = 11,"), ("a = 8, b = 9, hz = 20_000", "a = 10, b = 9, hz = 25_000")
     why = refusal(tmp_path, "pico", *changes, ("a = 10, b = 11, index", "a = 23, b = 24, index"))
@@ -316,7 +324,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [path, *(place for key, item in inner for place in places(item, (*path, key)))][1 if not path else 0 :]
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=300)
 @given(data=st.data(), name=st.sampled_from([path.stem for path in SHIPPED]))
 def test_whatever_stands_in_a_file_gives_a_board_or_an_error_that_says_why(
     data: st.DataObject, name: str, tmp_path_factory: pytest.TempPathFactory
@@ -327,7 +335,7 @@ def test_whatever_stands_in_a_file_gives_a_board_or_an_error_that_says_why(
         table = tree
         for key in way:
             table = table[key]
-        action = data.draw(st.sampled_from(["change", "remove", "add"]))
+        action = data.draw(st.sampled_from(["change", "change", "remove", "add"]))
         if action == "remove":
             del table[last]
         elif action == "change":

@@ -39,7 +39,11 @@ def check(chip: Chip, uses: list[Use]) -> None:
     for index, use in enumerate(uses):
         for other in uses[:index]:
             if why := _clash(chip, use, other):
-                raise CellError(f"{use.key} = {use.pin} and {other.key} = {other.pin}: {why}; {_move(chip, use, uses)}")
+                # The lines of an encoder cannot move one without the other.
+                mover = other if chip.neighbours and ".encoder." in use.key else use
+                raise CellError(
+                    f"{use.key} = {use.pin} and {other.key} = {other.pin}: {why}; {_move(chip, mover, uses)}"
+                )
 
 
 def check_encoder(chip: Chip, key: str, a: Use, b: Use, uses: list[Use]) -> None:
