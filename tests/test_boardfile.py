@@ -354,7 +354,9 @@ def test_whatever_stands_in_a_file_gives_a_board_or_an_error_that_says_why(
     assert lines[0].startswith((f"{path}: ", "whatever: "))
 
 
-@pytest.mark.parametrize("text", ["x = " + "9" * 5000, "x = " + "[" * 5000 + "]" * 5000, "\x00", "chip = 1979-05-27"])
+@pytest.mark.parametrize(
+    "text", ["x = " + "9" * 5000, "x = " + "[" * 5000 + "]" * 5000, "\x00", "chip = 1979-05-27", '"a - at `$b" = 1']
+)
 def test_a_file_that_is_hardly_toml_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(CellError, match=r"made\.toml"):
         load_board_file(written(tmp_path, text))
