@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bedside import __version__
 from bedside.errors import BedsideError
+from bedside.flash.commands import add_parsers
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -83,6 +84,8 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--seconds", type=_positive, default=20.0, help="motion before the cable is pulled (default 20)")
     demo.add_argument("--output", type=Path, default=Path("build/demo"), metavar="FOLDER")
     demo.set_defaults(run=_demo)
+
+    add_parsers(commands)
     return parser
 
 

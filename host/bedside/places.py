@@ -20,3 +20,10 @@ def sim_directory() -> Path:
     """Return the folder where simulated boards leave their ports: BEDSIDE_SIM, or one of this user's own."""
     chosen = os.environ.get("BEDSIDE_SIM")
     return Path(chosen) if chosen else Path(tempfile.gettempdir()) / f"bedside-sim-{os.getuid()}"
+
+
+def config_directory() -> Path:
+    """Return the folder of this user's keys: ``bedside`` in XDG_CONFIG_HOME, or in ``~/.config``."""
+    # The XDG base directory specification: a path that is not absolute counts as not set.
+    chosen = Path(os.environ.get("XDG_CONFIG_HOME", ""))
+    return (chosen if chosen.is_absolute() else Path.home() / ".config") / "bedside"

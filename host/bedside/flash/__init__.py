@@ -1,1 +1,1 @@
-"""Puts MicroPython, firmware and configuration on boards, and finds out what is on them."""
+"""What goes onto boards: keys, signed packages, and how MicroPython gets onto each chip family."""

@@ -1,0 +1,57 @@
+"""The commands that make what is flashed: ``bedside keys`` and ``bedside package``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands to those of ``bedside``."""
+    keys = commands.add_parser("keys", help="make keys").add_subparsers(required=True, metavar="KIND")
+    signing = keys.add_parser("signing", help="make the key that signs packages")
+    signing.add_argument("--output", type=Path, metavar="FILE", help="default: ~/.config/bedside/signing.key")
+    signing.set_defaults(run=_signing)
+
+    package = commands.add_parser("package", help="compile the firmware for a chip, and sign it")
+    package.add_argument("--chip", required=True, help="unix, mps2, rp2040, rp2350, esp32 or esp32s3")
+    package.add_argument("--micropython", type=Path, metavar="FILE", help="the image to put onto boards without one")
+    package.add_argument("--output", type=Path, required=True, metavar="FOLDER")
+    package.add_argument("--key", type=Path, metavar="FILE", help="default: the one that 'bedside keys signing' made")
+    package.set_defaults(run=_package)
+
+
+def _signing(arguments: argparse.Namespace) -> None:
+    from bedside.flash.keys import make_key, public_path, signing_key_path, trusted_folder
+
+    path = arguments.output or signing_key_path()
+    fingerprint = make_key(path)
+    public = public_path(path)
+    own = "" if path == signing_key_path() else ", this one included"
+    sys.stdout.write(
+        f"signing key: {path}\n"
+        f"public key:  {public}\n"
+        f"fingerprint: {fingerprint}\n"
+        "Keep a copy of the signing key offline, and let nobody have it: whoever has it decides what boards run.\n"
+        f"Give {public.name} to the computers that flash your packages{own}; they keep it in {trusted_folder()}.\n"
+    )
+
+
+def _package(arguments: argparse.Namespace) -> None:
+    from rich.progress import Progress
+
+    from bedside.flash.keys import fingerprint, load_signing_key, signing_key_path
+    from bedside.flash.package import build_package
+
+    key = load_signing_key(arguments.key or signing_key_path())
+    with Progress(transient=True) as bar:
+        task = bar.add_task("compiling", total=None)
+        build_package(
+            arguments.chip,
+            arguments.output,
+            arguments.micropython,
+            key,
+            lambda done, of: bar.update(task, completed=done, total=of),
+        )
+    sys.stdout.write(f"{arguments.output}: for {arguments.chip}, signed by {fingerprint(key.public_key())}\n")

