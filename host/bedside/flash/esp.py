@@ -63,7 +63,7 @@ def write_micropython(port: str, package: Package, progress: Callable[[float], N
     """Erase the board and write the package's MicroPython, read back by hash; ``progress`` is told the share, 0 to 1.
 
     All is erased, because MicroPython refuses to start on what another firmware left where its files are to be.
-    Raises FlashError; a board that was interrupted waits in its boot ROM with all its pins inputs.
+    Raises FlashError; a board that was interrupted has no firmware, and no pin of it is an output.
     """
     if package.micropython is None:
         raise FlashError(f"{package.folder}: has no MicroPython; make it with 'bedside package --micropython FILE'")
@@ -140,8 +140,8 @@ def _meaning(said: Sequence[str]) -> str:
             return meaning
     if re.search(r"Failed to connect", text):
         return (
-            "no answer from an ESP32's boot ROM; hold BOOT, press and release EN (reset), release BOOT, and run the same "
-            "command again"
+            "no answer from an ESP32's boot ROM; hold BOOT, press and release EN (reset), release BOOT, and run the "
+            "same command again"
         )
     if re.search(_LOST, text):
         written = [done[1] for line in said if (done := _PERCENT.match(line))]

@@ -117,8 +117,8 @@ def _esp_body(chip: str, kind: Esp, image: Image) -> bytes:
     partitions = _PARTITIONS_AT - kind.offset
     if data[partitions : partitions + len(_PARTITION_MAGIC)] != _PARTITION_MAGIC:
         raise FlashError(
-            f"{image.name}: no partition table at 0x{partitions:x}, so no board would boot from it: it is cut short, or "
-            f"an .app-bin for updates over the air; download the .bin from {_DOWNLOADS}"
+            f"{image.name}: no partition table at 0x{partitions:x}, so no board would boot from it: it is cut short, "
+            f"or an .app-bin for updates over the air; download the .bin from {_DOWNLOADS}"
         )
     return data
 

@@ -319,7 +319,8 @@ def _read(folder: Path, name: str) -> bytes:
         return (folder / name).read_bytes()
     except FileNotFoundError:
         raise FlashError(
-            f"{folder / name}: missing, so {folder} is no whole package; copy it anew, or make one with 'bedside package'"
+            f"{folder / name}: missing, so {folder} is not a whole package; copy it anew, or make one with "
+            "'bedside package'"
         ) from None
     except OSError as error:
         raise FlashError(f"{folder / name}: cannot be read ({error.strerror}); copy the package anew") from None
