@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -9,7 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 from bedside.errors import FlashError
@@ -53,9 +54,10 @@ def detect_chip(port: str) -> str:
     The board is reset. Raises FlashError.
     """
     found = ""
-    for line in _lines(port, _arguments("auto", port, "chip-id")):
-        if connected := _CONNECTED.match(line):
-            found = _plain(connected[1])
+    with contextlib.closing(_lines(port, _arguments("auto", port, "chip-id"))) as lines:
+        for line in lines:
+            if connected := _CONNECTED.match(line):
+                found = _plain(connected[1])
     return found
 
 
@@ -72,10 +74,11 @@ def write_micropython(port: str, package: Package, progress: Callable[[float], N
     with tempfile.TemporaryDirectory(prefix="bedside-") as folder:
         image = Path(folder) / package.micropython.name
         image.write_bytes(package.micropython.data)
-        for line in _lines(port, _writing(port, package, image)):
-            if done := _PERCENT.match(line):
-                progress(float(done[1]) / 100)
-            verified = verified or line == _VERIFIED
+        with contextlib.closing(_lines(port, _writing(port, package, image))) as lines:
+            for line in lines:
+                if done := _PERCENT.match(line):
+                    progress(float(done[1]) / 100)
+                verified = verified or line == _VERIFIED
     if not verified:
         raise FlashError(f"port {port}: esptool ended without having verified the flash; run the same command again")
 
@@ -99,7 +102,7 @@ def _arguments(chip: str, port: str, *command: str) -> list[str]:
     return ["--chip", chip, "--port", port, "--baud", str(_BAUD), *resets, *command]
 
 
-def _lines(port: str, arguments: Sequence[str]) -> Iterator[str]:
+def _lines(port: str, arguments: Sequence[str]) -> Generator[str]:
     """Run esptool and yield what it says line by line. Raises FlashError when it fails."""
     said: list[str] = []
     # Unbuffered, or progress comes when all is over; in UTF-8, or its bar is an error where the locale has none.

@@ -99,9 +99,12 @@ def write_micropython(volume: Path, package: Package, progress: Callable[[float]
                 _put(file, data[done : min(done + _PIECE, last)])
             done = last
             progress(done / len(data))
-            # Having the last block, the board restarts before the kernel knows that it was written.
-            with _going():
+            try:
                 _put(file, data[last:])
+            except OSError as error:
+                # Having the last block, the board restarts before the kernel knows that it was written.
+                if error.errno not in _GONE:
+                    raise
     except OSError as error:
         raise FlashError(_refusal(volume, done / len(data), error)) from None
     end = time.monotonic() + _RESTART_S
@@ -163,16 +166,6 @@ def _new_file(path: Path) -> Iterator[int]:
         # What could fail here has been synced.
         with contextlib.suppress(OSError):
             os.close(file)
-
-
-@contextlib.contextmanager
-def _going() -> Iterator[None]:
-    """Let the drive vanish."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _GONE:
-            raise
 
 
 def _put(file: int, data: bytes) -> None:

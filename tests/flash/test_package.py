@@ -1,0 +1,278 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from micropython_images import esp_image, uf2_image
+
+from bedside import __version__
+from bedside.cli import main
+from bedside.errors import FlashError
+from bedside.flash.chips import CHIPS
+from bedside.flash.keys import fingerprint, load_signing_key, make_key, sign, trusted_keys
+from bedside.flash.package import board_image, build_package, canonical, firmware_sources, load_package
+from bedside.places import FIRMWARE
+from bedside.sim.board import interpreter
+
+Pack = Callable[..., Path]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("chip", "ports"),
+    [
+        ("unix", {"sim", "harness"}),
+        ("mps2", {"mps2", "harness"}),
+        ("rp2040", {"rp2", "pio", "bench", "motor"}),
+        ("rp2350", {"rp2", "pio", "bench", "motor"}),
+        ("esp32", {"esp32", "bench", "motor"}),
+        ("esp32s3", {"esp32", "bench", "motor"}),
+    ],
+)
+def test_a_chip_gets_its_port_and_what_that_imports(firmware: Path, chip: str, ports: set[str]) -> None:
+    rest = {"core/__init__.mpy", "core/sum.mpy", "ports/__init__.mpy", "program.mpy"}
+    assert set(firmware_sources(chip, firmware)) == rest | {f"ports/{port}.mpy" for port in ports}
+
+
+def test_of_bedsides_own_firmware_all_but_other_chips_ports_is_packed() -> None:
+    modules = set(firmware_sources("unix"))
+    assert {"program.mpy", "tick.mpy", "core/joint.mpy", "ports/harness.mpy"} <= modules
+    assert not modules & {"main.mpy", "loader.mpy", "ports/mps2.mpy"}
+
+
+@pytest.mark.parametrize(("chip", "image"), [("unix", None), ("esp32", esp_image()), ("rp2040", uf2_image())])
+def test_a_package_is_read_as_it_was_made(pack: Pack, key: Ed25519PrivateKey, chip: str, image: bytes | None) -> None:
+    folder = pack(chip, image, "GENERIC-v1.29.0.bin")
+    package = load_package(folder, trusted_keys())
+    assert (package.chip, package.version) == (chip, __version__)
+    assert package.signer == fingerprint(key.public_key())
+    assert package.loader == b"import program\n"
+    assert set(package.files) == set(firmware_sources(chip, folder.parent / "sources"))
+    assert (package.micropython and package.micropython.data) == image
+    # As the contract has it, for whoever reads a package without Bedside.
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    assert (folder / "manifest.json").read_bytes() == canonical(manifest)
+    listed = manifest["files"]["core/sum.mpy"]
+    data = (folder / "firmware" / "core" / "sum.mpy").read_bytes()
+    assert listed == {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+    assert (manifest["micropython"] or {}).get("file") == (image and "GENERIC-v1.29.0.bin")
+
+
+def test_the_same_sources_give_the_same_bytes_wherever_they_lie(
+    tmp_path: Path, key: Ed25519PrivateKey, firmware: Path
+) -> None:
+    elsewhere = shutil.copytree(firmware, tmp_path / "another" / "place")
+    for folder, sources in (("one", firmware), ("two", elsewhere)):
+        build_package("unix", tmp_path / folder, None, key, firmware=sources)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    # The name that a traceback on the board shows.
+    assert b"core/sum.py" in contents(tmp_path / "one")["firmware/core/sum.mpy"]
+
+
+def test_each_chip_gets_its_own_machine_code(tmp_path: Path, key: Ed25519PrivateKey, firmware: Path) -> None:
+    headers = {}
+    for chip in CHIPS:
+        build_package(chip, tmp_path / chip, None, key, firmware=firmware)
+        data = (tmp_path / chip / "firmware" / "core" / "sum.mpy").read_bytes()
+        assert data[:2] == b"M\x06"
+        headers[chip] = data[2] >> 2
+    # MP_NATIVE_ARCH_… in MicroPython's py/persistentcode.h
+    assert headers == {"unix": 2, "mps2": 5, "rp2040": 4, "rp2350": 7, "esp32": 10, "esp32s3": 10}
+
+
+def test_the_unix_port_runs_what_was_compiled_for_it(tmp_path: Path, key: Ed25519PrivateKey) -> None:
+    sources = shutil.copytree(FIRMWARE, tmp_path / "sources")
+    (sources / "loader.py").touch()
+    build_package("unix", tmp_path / "package", None, key, firmware=sources)
+    modules = tmp_path / "package" / "firmware"
+    script = tmp_path / "script.py"
+    script.write_text("import executive, ports.sim, tick, core.joint\nprint(core.joint.__file__)\n")
+    environment = {"MICROPYPATH": f"{modules}:.frozen", "PATH": os.environ["PATH"]}
+    said = subprocess.check_output([interpreter(), str(script)], text=True, env=environment)
+    assert said == f"{modules}/core/joint.mpy\n"
+
+
+def test_progress_ends_with_every_file_done(tmp_path: Path, key: Ed25519PrivateKey, firmware: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    build_package("unix", tmp_path / "out", None, key, lambda done, of: seen.append((done, of)), firmware)
+    assert seen == [(done, 6) for done in range(7)]
+
+
+def corrupt(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def shorten(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+@pytest.mark.parametrize("name", ["firmware/core/sum.mpy", "loader.py", "image.bin"])
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (corrupt, "differs from what its maker signed; copy the package anew"),
+        (shorten, r"bytes instead of \d+; copy the package anew"),
+        (Path.unlink, "missing, so .* is not a whole package"),
+    ],
+)
+def test_a_file_that_is_not_as_signed_is_named(
+    pack: Pack, name: str, damage: Callable[[Path], None], message: str
+) -> None:
+    folder = pack("esp32", esp_image())
+    damage(folder / name)
+    with pytest.raises(FlashError, match=f"{folder / name}: .*{message}"):
+        load_package(folder, trusted_keys())
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "message"),
+    [
+        ("manifest.json", corrupt, "the signature is wrong"),
+        ("manifest.sig", corrupt, "the signature is wrong"),
+        ("manifest.sig", shorten, "the signature is damaged"),
+        ("manifest.sig", Path.unlink, "missing"),
+        ("manifest.json", Path.unlink, "missing"),
+    ],
+)
+def test_a_manifest_that_is_not_as_signed_is_refused(
+    pack: Pack, name: str, damage: Callable[[Path], None], message: str
+) -> None:
+    folder = pack("unix")
+    damage(folder / name)
+    with pytest.raises(FlashError, match=message):
+        load_package(folder, trusted_keys())
+
+
+def test_a_package_of_an_unknown_key_is_refused_with_its_fingerprint(
+    pack: Pack, config: Path, key: Ed25519PrivateKey
+) -> None:
+    folder = pack("unix")
+    shutil.rmtree(config)
+    with pytest.raises(FlashError, match="this computer trusts no key; make one with 'bedside keys signing'"):
+        load_package(folder, trusted_keys())
+    make_key(config / "signing.key")
+    with pytest.raises(FlashError, match=f"key {fingerprint(key.public_key())} that this computer does not trust"):
+        load_package(folder, trusted_keys())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"format": 2}, {"chip": 3}, {"extra": 1}, {"files": {"../../etc/passwd": {"sha256": "0" * 64, "size": 1}}}],
+)
+def test_a_signed_manifest_that_makes_no_sense_is_refused(
+    pack: Pack, key: Ed25519PrivateKey, wrong: dict[str, object]
+) -> None:
+    folder = pack("unix")
+    text = canonical({**json.loads((folder / "manifest.json").read_bytes()), **wrong})
+    (folder / "manifest.json").write_bytes(text)
+    (folder / "manifest.sig").write_bytes(sign(key, text))
+    with pytest.raises(FlashError, match="not a manifest that Bedside"):
+        load_package(folder, trusted_keys())
+
+
+def test_a_finished_package_replaces_the_old_one_and_leaves_nothing_else(
+    tmp_path: Path, key: Ed25519PrivateKey, firmware: Path
+) -> None:
+    folder = tmp_path / "out" / "package"
+    build_package("unix", folder, None, key, firmware=firmware)
+    before = contents(folder)
+    (firmware / "core" / "sum.py").write_text("def add(:\n")
+    with pytest.raises(FlashError, match=r"core/sum\.py: does not compile for chip unix: .*SyntaxError"):
+        build_package("unix", folder, None, key, firmware=firmware)
+    assert contents(folder) == before
+    (firmware / "core" / "sum.py").write_text("NOTHING = 0\n")
+    build_package("unix", folder, None, key, firmware=firmware)
+    assert contents(folder) != before
+    assert os.listdir(folder.parent) == ["package"]  # noqa: PTH208 - hidden ones, too
+
+
+def test_a_folder_that_is_no_package_is_left_alone(tmp_path: Path, key: Ed25519PrivateKey, firmware: Path) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.tex").touch()
+    for path in (tmp_path / "thesis", tmp_path / "thesis" / "chapter.tex"):
+        with pytest.raises(FlashError, match="is there and is not a package"):
+            build_package("unix", path, None, key, firmware=firmware)
+    assert (tmp_path / "thesis" / "chapter.tex").exists()
+
+
+def test_a_place_that_cannot_be_written_is_an_error(tmp_path: Path, key: Ed25519PrivateKey, firmware: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(FlashError, match="the package has not been written"):
+        build_package("unix", tmp_path / "file" / "package", None, key, firmware=firmware)
+
+
+def test_a_chip_without_a_port_is_named(tmp_path: Path, key: Ed25519PrivateKey, firmware: Path) -> None:
+    (firmware / "ports" / "rp2.py").unlink()
+    with pytest.raises(FlashError, match="chip 'rp2040': there is no .*no firmware for it"):
+        build_package("rp2040", tmp_path / "out", None, key, firmware=firmware)
+    with pytest.raises(FlashError, match="chip 'stm32' is not known; there are: unix, mps2, rp2040"):
+        build_package("stm32", tmp_path / "out", None, key, firmware=firmware)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("manifest.json", "a package has a manifest.json of its own"), ("my image.bin", "rename the image; allowed are")],
+)
+def test_an_image_whose_name_does_not_fit_is_refused(pack: Pack, name: str, message: str) -> None:
+    with pytest.raises(FlashError, match=message):
+        pack("esp32", esp_image(), name)
+
+
+CONFIG = {"name": "psm1-base", "role": "psm1/psm1-base", "joints": ["äußeres Gelenk"], "tick_hz": 1000}
+
+
+def test_a_board_gets_the_firmware_its_config_and_a_manifest_of_both(pack: Pack) -> None:
+    package = load_package(pack("unix"), trusted_keys())
+    image = board_image(package, CONFIG)
+    assert image.files == {**package.files, "board.json": image.files["board.json"]}
+    text = image.files["board.json"].decode()
+    assert text.startswith('{"joints":["äußeres Gelenk"],"name":"psm1-base","role":') and json.loads(text) == CONFIG
+    manifest = json.loads(image.manifest)
+    assert image.manifest == canonical(manifest)
+    assert set(manifest) == {"format", "version", "chip", "role", "files"}
+    assert (manifest["format"], manifest["chip"], manifest["role"]) == (1, "unix", "psm1/psm1-base")
+    for path, data in image.files.items():
+        assert manifest["files"][path] == {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+    assert image.build == hashlib.sha256(image.manifest).hexdigest()[:16]
+    assert board_image(package, {**CONFIG, "tick_hz": 500}).build != image.build
+
+
+def test_the_command_makes_a_package(tmp_path: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = str(tmp_path / "out")
+    assert main(["package", "--chip", "unix", "--output", out]) == 1
+    assert "make one with 'bedside keys signing'" in capsys.readouterr().err
+    elsewhere = tmp_path / "lab.key"
+    name = make_key(elsewhere)
+    missing = not (FIRMWARE / "loader.py").exists()
+    assert main(["package", "--chip", "unix", "--output", out, "--key", str(elsewhere)]) == missing
+    said = capsys.readouterr()
+    if not missing:
+        assert name in said.out
+        (config / "trusted").mkdir(parents=True)
+        shutil.copy(tmp_path / "lab.pub", config / "trusted")
+        assert load_package(tmp_path / "out", trusted_keys()).signer == name
+
+
+@pytest.mark.parametrize("image", [None, b"not an image"])
+def test_an_image_that_cannot_be_used_is_named_by_the_command(
+    tmp_path: Path, key: Ed25519PrivateKey, capsys: pytest.CaptureFixture[str], image: bytes | None
+) -> None:
+    path = tmp_path / "image.uf2"
+    if image:
+        path.write_bytes(image)
+    arguments = ["package", "--chip", "rp2040", "--micropython", str(path), "--output", str(tmp_path / "out")]
+    assert main(arguments) == 1
+    assert "image.uf2: " in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
