@@ -35,7 +35,7 @@ def firmware(tmp_path: Path) -> Path:
         "main.py": "import ports\n",
         "loader.py": "import program\n",
         "core/__init__.py": "",
-        "core/sum.py": "import micropython\n\n\n@micropython.viper\ndef add(a: int, b: int) -> int:\n    return a + b\n",
+        "core/sum.py": "import micropython\n\n\n@micropython.viper\ndef add(a: int) -> int:\n    return a + a\n",
         "ports/__init__.py": "TICK = 1\n",
         "ports/sim.py": "from ports import TICK\nfrom ports.harness import Harness\n",
         "ports/mps2.py": "from .harness import Harness\n",

@@ -16,15 +16,13 @@ def banner(version: str) -> bytes:
     return b"\0MicroPython v" + version.encode() + b" on 2026-08-29; a board with a chip\r\n\0"
 
 
-def esp_image(chip_id: int = ESP32, version: str = "1.29.0", size: int = 0x11000) -> bytes:
-    """A bootloader's header, a partition table, and an application that does not compress."""
-    image = bytearray(size)
+def esp_image(chip_id: int = ESP32, version: str = "1.29.0", size: int = 0x10000) -> bytes:
+    """A bootloader's header, a partition table, and for the rest what does not compress."""
+    image = bytearray(random.Random(1).randbytes(size))
     image[:4] = bytes([0xE9, 3, 2, 0x20])
     struct.pack_into("<H", image, 12, chip_id)
     table = 0x7000 if chip_id == ESP32 else 0x8000
     image[table : table + 2] = b"\xaa\x50"
-    application = random.Random(1).randbytes(size - table - 0x8000)
-    image[table + 0x8000 :] = application
     text = banner(version)
     image[table + 0x4000 : table + 0x4000 + len(text)] = text
     return bytes(image)

@@ -3,11 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from micropython_images import ABSOLUTE, ESP32S3, RP2040, RP2350, esp_image, uf2_blocks, uf2_image
 
 from bedside.errors import BedsideError, FlashError
 from bedside.flash import image as image_module
 from bedside.flash.image import Image, check_image
+from micropython_images import ABSOLUTE, ESP32S3, RP2040, RP2350, esp_image, uf2_blocks, uf2_image
 
 
 @pytest.fixture(autouse=True)

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from micropython_images import esp_image, uf2_image
 
 from bedside import __version__
 from bedside.cli import main
 from bedside.errors import FlashError
 from bedside.flash.chips import CHIPS
-from bedside.flash.keys import fingerprint, load_signing_key, make_key, sign, trusted_keys
+from bedside.flash.keys import fingerprint, make_key, sign, trusted_keys
 from bedside.flash.package import board_image, build_package, canonical, firmware_sources, load_package
 from bedside.places import FIRMWARE
 from bedside.sim.board import interpreter
+from micropython_images import esp_image, uf2_image
 
 Pack = Callable[..., Path]
 
@@ -215,7 +215,7 @@ def test_a_place_that_cannot_be_written_is_an_error(tmp_path: Path, key: Ed25519
 
 def test_a_chip_without_a_port_is_named(tmp_path: Path, key: Ed25519PrivateKey, firmware: Path) -> None:
     (firmware / "ports" / "rp2.py").unlink()
-    with pytest.raises(FlashError, match="chip 'rp2040': there is no .*no firmware for it"):
+    with pytest.raises(FlashError, match=r"chip 'rp2040': there is no .*no firmware for it"):
         build_package("rp2040", tmp_path / "out", None, key, firmware=firmware)
     with pytest.raises(FlashError, match="chip 'stm32' is not known; there are: unix, mps2, rp2040"):
         build_package("stm32", tmp_path / "out", None, key, firmware=firmware)
@@ -238,7 +238,8 @@ def test_a_board_gets_the_firmware_its_config_and_a_manifest_of_both(pack: Pack)
     image = board_image(package, CONFIG)
     assert image.files == {**package.files, "board.json": image.files["board.json"]}
     text = image.files["board.json"].decode()
-    assert text.startswith('{"joints":["äußeres Gelenk"],"name":"psm1-base","role":') and json.loads(text) == CONFIG
+    assert text.startswith('{"joints":["äußeres Gelenk"],"name":"psm1-base","role":')
+    assert json.loads(text) == CONFIG
     manifest = json.loads(image.manifest)
     assert image.manifest == canonical(manifest)
     assert set(manifest) == {"format", "version", "chip", "role", "files"}
