@@ -43,7 +43,7 @@ class LiveBench(BoardBench):
         self.operator_seq = 0
         self.events = []
         self.last_frame = b""
-        self._command = []
+        self.last = []
 
     def recover(self) -> None:
         """Bring the board off and clear whatever it has."""

@@ -47,7 +47,7 @@ class BoardBench:
         self.operator_seq = 0
         self.events: list[Event] = []
         self.last_frame = b""
-        self._command: list[int] = []
+        self.last: list[int] = []
 
     def pass_ticks(self, ticks: int) -> None:
         """Let ``ticks`` pass without a word."""
@@ -90,13 +90,13 @@ class BoardBench:
         """Send the next command, in rad and rad/s."""
         self.operator_seq += 1
         setpoints = [round(1e6 * x) for pair in zip(positions, velocities, strict=True) for x in pair]
-        self._command = [schema.COMMAND, 0, self.operator_seq, *setpoints]
+        self.last = [schema.COMMAND, 0, self.operator_seq, *setpoints]
         return self.command_again()
 
     def command_again(self) -> Feedback:
         """Send the last command with a new link sequence, as a bridge would that repeats itself."""
-        answer = self.talk(self._command)
-        self.last_frame = frames.encode(self._command)
+        answer = self.talk(self.last)
+        self.last_frame = frames.encode(self.last)
         return answer
 
     def state_command(self, command: int) -> Feedback:

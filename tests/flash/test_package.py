@@ -12,11 +12,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bedside import __version__
+from bedside.boardfile import canonical
 from bedside.cli import main
 from bedside.errors import FlashError
 from bedside.flash.chips import CHIPS
 from bedside.flash.keys import fingerprint, make_key, sign, trusted_keys
-from bedside.flash.package import board_image, build_package, canonical, firmware_sources, load_package
+from bedside.flash.package import board_image, build_package, expected_build, firmware_sources, load_package
 from bedside.places import FIRMWARE
 from bedside.sim.board import interpreter
 from micropython_images import esp_image, uf2_image
@@ -235,19 +236,21 @@ CONFIG = {"name": "psm1-base", "role": "psm1/psm1-base", "joints": ["äußeres G
 
 def test_a_board_gets_the_firmware_its_config_and_a_manifest_of_both(pack: Pack) -> None:
     package = load_package(pack("unix"), trusted_keys())
-    image = board_image(package, CONFIG)
+    image = board_image(package.chip, package.version, package.files, canonical(CONFIG))
     assert image.files == {**package.files, "board.json": image.files["board.json"]}
     text = image.files["board.json"].decode()
     assert text.startswith('{"joints":["äußeres Gelenk"],"name":"psm1-base","role":')
     assert json.loads(text) == CONFIG
     manifest = json.loads(image.manifest)
     assert image.manifest == canonical(manifest)
-    assert set(manifest) == {"format", "version", "chip", "role", "files"}
-    assert (manifest["format"], manifest["chip"], manifest["role"]) == (1, "unix", "psm1/psm1-base")
+    assert set(manifest) == {"format", "version", "chip", "files"}
+    assert (manifest["format"], manifest["chip"]) == (1, "unix")
     for path, data in image.files.items():
         assert manifest["files"][path] == {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
     assert image.build == hashlib.sha256(image.manifest).hexdigest()[:16]
-    assert board_image(package, {**CONFIG, "tick_hz": 500}).build != image.build
+    other = board_image(package.chip, package.version, package.files, canonical({**CONFIG, "tick_hz": 500}))
+    assert other.build != image.build
+    assert expected_build("unix", canonical(CONFIG)) == image.build
 
 
 def test_the_command_makes_a_package(tmp_path: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:

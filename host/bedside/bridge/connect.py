@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bedside.boardfile import load_board_type
+from bedside.boardfile import BoardType, board_config, canonical, load_board_type
 from bedside.cell import Cell
-from bedside.errors import LinkError
+from bedside.errors import BedsideError, LinkError
 from bedside.link import blackbox, causes, scale
 from bedside.link.board import BoardLink
 from bedside.link.messages import RESET_CAUSES, Identity
@@ -34,7 +34,7 @@ def connect(cell: Cell, tell: Callable[[str], None] = lambda _: None) -> list[Bo
             uids[identity.uid] = slot.port
             check_identity(cell, slot.name, slot.port, identity)
             _tell_of_the_past(cell, slot.name, links[-1], identity, tell)
-    except LinkError:
+    except BedsideError:
         close(links)
         raise
     return links
@@ -80,6 +80,30 @@ def check_identity(cell: Cell, name: str, port: str, identity: Identity) -> None
         raise LinkError(
             f"board '{name}': it ticks at {identity.tick_hz} Hz, the board file '{slot.type}' says {tick_hz}; "
             "correct board.type or flash the board again"
+        )
+    _check_build(cell, name, load_board_type(slot.type), identity)
+
+
+def _check_build(cell: Cell, name: str, kind: BoardType, identity: Identity) -> None:
+    """Raise LinkError unless the board runs this computer's firmware with this cell file's configuration.
+
+    A simulated board that was not flashed runs the firmware's sources, which are this computer's.
+    """
+    remedy = f"run 'bedside flash CELL.toml {name}'"
+    if not identity.build:
+        if kind.channel:
+            raise LinkError(
+                f"board '{name}': its firmware was not put there by 'bedside flash', so nobody checked it; {remedy}"
+            )
+        return
+    # Only here, because it brings the compiler along.
+    from bedside.flash.package import expected_build
+
+    expected = expected_build(kind.chip, canonical(board_config(cell, name)))
+    if identity.build != expected:
+        raise LinkError(
+            f"board '{name}': it runs build {identity.build} (firmware {identity.firmware}), this computer and its "
+            f"cell file make build {expected}; {remedy}"
         )
 
 

@@ -1,4 +1,4 @@
-"""The commands that make what is flashed: ``bedside keys`` and ``bedside package``."""
+"""The commands ``bedside flash``, and of what it needs: ``bedside keys`` and ``bedside package``."""
 
 from __future__ import annotations
 
@@ -20,6 +20,24 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     package.add_argument("--output", type=Path, required=True, metavar="FOLDER")
     package.add_argument("--key", type=Path, metavar="FILE", help="default: the one that 'bedside keys signing' made")
     package.set_defaults(run=_package)
+
+    flash = commands.add_parser("flash", help="put MicroPython, firmware and configuration on a board")
+    flash.add_argument(
+        "cell", type=Path, nargs="?", metavar="CELL.toml", help="without it, MicroPython alone is written"
+    )
+    flash.add_argument(
+        "board", nargs="?", metavar="BOARD", help="which of the cell's boards; may be left out if it has one"
+    )
+    flash.add_argument("--all", action="store_true", help="every board of the cell")
+    flash.add_argument("--port", metavar="PORT", help="of the board's USB console, if its link has another")
+    flash.add_argument("--package", type=Path, metavar="FOLDER", help="default: made here, with your signing key")
+    flash.add_argument(
+        "--micropython", type=Path, metavar="FILE", help="write this image first; all on the board is erased"
+    )
+    flash.add_argument("--volume", type=Path, metavar="FOLDER", help="where an RP2 board in BOOTSEL mode is mounted")
+    flash.add_argument("--yes", action="store_true", help="give a board another role without asking")
+    flash.add_argument("--dry-run", action="store_true", help="print the equivalent commands, and do nothing")
+    flash.set_defaults(run=_flash)
 
 
 def _signing(arguments: argparse.Namespace) -> None:
@@ -55,3 +73,9 @@ def _package(arguments: argparse.Namespace) -> None:
             lambda done, of: bar.update(task, completed=done, total=of),
         )
     sys.stdout.write(f"{arguments.output}: for {arguments.chip}, signed by {fingerprint(key.public_key())}\n")
+
+
+def _flash(arguments: argparse.Namespace) -> None:
+    from bedside.flash.command import run
+
+    run(arguments)

@@ -26,7 +26,7 @@ LOADER = "main.py"
 _ON_BOARD = FIRMWARE / "update.py"
 MANIFEST = "manifest.json"
 # A board that writes its flash, or an emulated one, is silent for some seconds.
-_PATIENCE_S = 60.0
+_PATIENCE_S = 20.0
 _AGAIN = "the board goes on with what it had; run the same command again"
 # What mpremote, or the board's MicroPython, says when something goes wrong.
 _MEANINGS = {
@@ -60,6 +60,17 @@ class Survey:
     def running(self) -> str:
         """The slot that the loader tries first."""
         return self.active if self.active in SLOTS else SLOTS[0]
+
+    @property
+    def chip(self) -> str:
+        """The chip, as package and board file name it; that of a chip that Bedside does not know as it says itself."""
+        known = {"linux": "unix", "darwin": "unix", "win32": "unix", "mps2": "mps2"}
+        if self.platform == "rp2":
+            return "rp2350" if "RP2350" in self.machine else "rp2040"
+        if self.platform == "esp32":
+            # Such as "ESP32S3 module with ESP32S3", "Generic ESP32 module with ESP32".
+            return self.machine.rpartition(" ")[2].lower().replace("-", "")
+        return known.get(self.platform, self.platform)
 
     def role(self) -> str:
         """Return the role that is written to the board, or nothing."""
@@ -122,6 +133,18 @@ def reset(port: str) -> None:
     _mpremote(port, "exec", "--no-follow", "import machine; machine.reset()")
 
 
+def commands(port: str, files: dict[str, bytes]) -> list[str]:
+    """Return what ``deploy`` runs for a board whose slot ``b`` is active, as one would type it."""
+    slot = SLOTS[0]
+    folders = sorted({path.rpartition("/")[0] for path in files if "/" in path})
+    lines = [f"mpremote connect {port} fs mkdir :{slot}"]
+    lines += [f"mpremote connect {port} fs mkdir :{slot}/{folder}" for folder in folders]
+    lines += [f"mpremote connect {port} fs cp {path} :{slot}/{path}" for path in [*files, MANIFEST]]
+    lines += [f"mpremote connect {port} fs cp loader.py :{LOADER}"]
+    lines += [f"mpremote connect {port} exec \"open('active', 'w').write('{slot}')\"", f"mpremote connect {port} reset"]
+    return lines
+
+
 def target(found: Survey) -> str:
     """Return the slot to write: the one that does not run."""
     return SLOTS[found.running == SLOTS[0]]
@@ -180,22 +203,31 @@ def _mpremote(port: str, *arguments: str, told: Callable[[str], None] = lambda l
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     ) as process:
-        watchdog = threading.Timer(_PATIENCE_S, process.kill)
-        watchdog.start()
+        patience = _patience(process)
         try:
             assert process.stdout
             for line in process.stdout:
+                patience.cancel()
+                patience = _patience(process)
                 said.append(line)
                 told(line)
         except BaseException:
             process.kill()
             raise
         finally:
-            watchdog.cancel()
+            patience.cancel()
     text = "".join(said)
     if process.returncode:
         raise FlashError(f"port {port}: {_explain(text, process.returncode)}")
     return text
+
+
+def _patience(process: subprocess.Popen[str]) -> threading.Timer:
+    """End ``process`` after a while, unless what is returned is cancelled: mpremote itself waits for ever."""
+    timer = threading.Timer(_PATIENCE_S, process.kill)
+    timer.daemon = True
+    timer.start()
+    return timer
 
 
 def _explain(said: str, status: int) -> str:

@@ -12,8 +12,8 @@
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
-import json
 import re
 import subprocess
 import sys
@@ -27,6 +27,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from bedside import __version__
+from bedside.boardfile import canonical
 from bedside.errors import FlashError
 from bedside.flash.chips import chip_called
 from bedside.flash.image import Image, check_image
@@ -42,6 +43,8 @@ SIGNATURE = "manifest.sig"
 LOADER = "loader.py"
 CONFIG = "board.json"
 _COMPILED = "firmware"
+# The loader goes to the board as it is; update.py runs there, and does not stay.
+_NO_MODULES = (LOADER, "update.py")
 # The program's entry has another name on the board, whose main.py is the loader.
 _MAIN, _PROGRAM = "main", "program"
 
@@ -88,25 +91,18 @@ class Package:
     micropython: Image | None
     loader: bytes
     files: dict[str, bytes]
-    signature: bytes
 
 
 @dataclass(frozen=True)
 class BoardImage:
     """What a slot of one board holds: ``files`` and, written last, ``manifest``.
 
-    ``build`` is what the board reports when it runs this. ``signature`` is that of the package the files come from.
+    ``build`` is what the board reports when it runs this.
     """
 
     build: str
     manifest: bytes
-    signature: bytes
     files: dict[str, bytes]
-
-
-def canonical(data: object) -> bytes:
-    """Return the one JSON of ``data``: keys sorted, no spaces, UTF-8."""
-    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def firmware_sources(chip: str, firmware: Path = FIRMWARE) -> dict[str, Path]:
@@ -121,7 +117,7 @@ def firmware_sources(chip: str, firmware: Path = FIRMWARE) -> dict[str, Path]:
     sources = {}
     for path in sorted(firmware.rglob("*.py")):
         place = path.relative_to(firmware)
-        if (place.parts[0] == "ports" and path not in ports) or str(place) == LOADER:
+        if (place.parts[0] == "ports" and path not in ports) or str(place) in _NO_MODULES:
             continue
         module = place.with_stem(_PROGRAM) if str(place) == f"{_MAIN}.py" else place
         sources[module.with_suffix(".mpy").as_posix()] = path
@@ -144,16 +140,12 @@ def build_package(
     if folder.exists() and not (folder / MANIFEST).is_file() and (not folder.is_dir() or any(folder.iterdir())):
         raise FlashError(f"{folder}: is there and is not a package; name a folder that does not exist yet")
     image = _read_image(chip, micropython) if micropython else None
-    sources = firmware_sources(chip, firmware)
     try:
         loader = (firmware / LOADER).read_bytes()
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".bedside-", dir=folder.parent) as work:
             new = Path(work) / "new"
-            files = {}
-            for done, (module, source) in enumerate(sources.items()):
-                progress(done, len(sources))
-                files[module] = _compile(chip, source, module, new / _COMPILED / module)
+            files = compile_firmware(chip, new / _COMPILED, progress, firmware)
             (new / LOADER).write_bytes(loader)
             if image:
                 (new / image.name).write_bytes(image.data)
@@ -173,7 +165,22 @@ def build_package(
             _put_in_place(new, folder, Path(work) / "old")
     except OSError as error:
         raise FlashError(f"{error.filename or folder}: {error.strerror}; the package has not been written") from None
+
+
+def compile_firmware(
+    chip: str,
+    folder: Path,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+    firmware: Path = FIRMWARE,
+) -> dict[str, bytes]:
+    """Compile what a board of ``chip`` needs into ``folder``; return it by its path on the board. Raises FlashError."""
+    sources = firmware_sources(chip, firmware)
+    files = {}
+    for done, (module, source) in enumerate(sources.items()):
+        progress(done, len(sources))
+        files[module] = _compile(chip, source, module, folder / module)
     progress(len(sources), len(sources))
+    return files
 
 
 def load_package(folder: Path, trusted: Mapping[str, Ed25519PublicKey]) -> Package:
@@ -210,23 +217,32 @@ def load_package(folder: Path, trusted: Mapping[str, Ed25519PublicKey]) -> Packa
         files={
             module: _read_listed(folder, f"{_COMPILED}/{module}", listed) for module, listed in manifest.files.items()
         },
-        signature=signature,
     )
 
 
-def board_image(package: Package, config: dict[str, Any]) -> BoardImage:
-    """Return what a slot of the board with this ``config`` holds."""
-    files = {**package.files, CONFIG: canonical(config)}
+def board_image(chip: str, version: str, firmware: dict[str, bytes], config: bytes) -> BoardImage:
+    """Return what a slot of a board holds: the compiled ``firmware``, its board.json ``config``, and their manifest."""
+    files = {**firmware, CONFIG: config}
     manifest = canonical(
         {
             "format": FORMAT,
-            "version": package.version,
-            "chip": package.chip,
-            "role": config["role"],
+            "version": version,
+            "chip": chip,
             "files": {path: _listed(data) for path, data in files.items()},
         }
     )
-    return BoardImage(hashlib.sha256(manifest).hexdigest()[:16], manifest, package.signature, files)
+    return BoardImage(hashlib.sha256(manifest).hexdigest()[:16], manifest, files)
+
+
+def expected_build(chip: str, config: bytes) -> str:
+    """Return the build of a board of ``chip`` that runs this Bedside's firmware with ``config``. Raises FlashError."""
+    return board_image(chip, __version__, _own_firmware(chip), config).build
+
+
+@functools.cache
+def _own_firmware(chip: str) -> dict[str, bytes]:
+    with tempfile.TemporaryDirectory(prefix="bedside-") as folder:
+        return compile_firmware(chip, Path(folder))
 
 
 def _with_imports(port: Path) -> set[Path]:

@@ -50,6 +50,7 @@ class BoardLink:
 
     def identify(self) -> Identity:
         """Ask the board who it is. Raises LinkError when it does not say, or speaks another schema."""
+        busy = ""
         for _ in range(_IDENTIFY_TRIES):
             seq = self.send([schema.IDENTIFY, 0])
             deadline = time.monotonic() + ANSWER_S
@@ -60,11 +61,19 @@ class BoardLink:
                     for message in came:
                         if isinstance(message, Identity) and message.link_seq == seq:
                             return self._same_schema(message)
+                        if isinstance(message, Identity):
+                            # A board that is on is not renumbered by whoever asks.
+                            busy = message.name
                 except LinkError as error:
                     if "this schema" not in str(error):
                         raise
                 if time.monotonic() >= deadline:
                     break
+        if busy:
+            raise LinkError(
+                f"port {self.port.name}: board '{busy}' is on; disable its arm, and if it holds a load whose brake has "
+                "failed, support the load first"
+            )
         raise LinkError(
             f"port {self.port.name}: nothing there answers as a Bedside board; check power, cable and baud rate, "
             "or flash the firmware"

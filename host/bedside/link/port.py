@@ -60,8 +60,13 @@ class SerialPort:
         return LinkError(f"port {self.name}: disappeared ({why}); check cable and power, then start the bridge again")
 
 
+def device_of(name: str) -> str:
+    """Return what other programs call this port: a simulated board's is a pseudo-terminal."""
+    return str(sim_directory() / name.removeprefix("sim:")) if name.startswith("sim:") else name
+
+
 def _open(name: str, baud: int) -> serial.Serial:
-    path = str(sim_directory() / name.removeprefix("sim:")) if name.startswith("sim:") else name
+    path = device_of(name)
     remedy = "start it with 'bedside sim CELL.toml'" if name.startswith("sim:") else "check the cable and the name"
     if not Path(path).exists():
         raise LinkError(f"port {name}: there is no such port; {remedy}")

@@ -1,0 +1,164 @@
+"""Brings a board of a cell to what its cell file and a package say it should run.
+
+A board that runs Bedside is asked to give its REPL the port, which it refuses while its arm is on. Then the new
+firmware goes to the slot that does not run, and the board is reset. Wherever this is interrupted, the same command goes
+on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bedside.boardfile import BoardType, UartLink, board_config, canonical, load_board_type
+from bedside.cell import BoardSlot, Cell
+from bedside.errors import FlashError, LinkError
+from bedside.flash.deploy import Survey, deploy, is_there, reset, survey
+from bedside.flash.package import BoardImage, Package, board_image
+from bedside.link import schema
+from bedside.link.board import BoardLink
+from bedside.link.messages import Identity
+from bedside.link.port import SerialPort, device_of
+
+# A board that leaves its program behind a reset, and whose USB port comes back, takes some seconds.
+_REPL_S = 15.0
+# It hashes its firmware and loads it; an emulated one is slow.
+_BOOT_S = 30.0
+_POLL_S = 0.5
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who sits before the computer: is told what happens, and asked before something is lost."""
+
+    tell: Callable[[str], None]
+    ask: Callable[[str], bool]
+    progress: Callable[[float, float], None]
+
+
+def update_board(cell: Cell, slot: BoardSlot, package: Package, person: Person, console: str | None = None) -> None:
+    """Let the board in ``slot`` run ``package`` with the configuration that ``cell`` gives it.
+
+    ``console`` is the port of its REPL, where its link has another. Raises FlashError, LinkError or CellError.
+    """
+    kind = load_board_type(slot.type)
+    if package.chip != kind.chip:
+        raise FlashError(
+            f"board '{slot.name}': boards/{slot.type}.toml says {kind.chip}, the package is for {package.chip}; take "
+            "that chip's package, or correct board.type in the cell file"
+        )
+    image = board_image(package.chip, package.version, package.files, canonical(board_config(cell, slot.name)))
+    port = console or device_of(slot.port)
+    identity = _interrupt(slot, kind, image, console is not None)
+    if identity and identity.build == image.build:
+        person.tell(f"board '{slot.name}': runs build {image.build} already")
+        return
+    found = _survey(port, package, kind, waiting=identity is not None)
+    _ask_before_another_role(slot, port, found, identity, cell, person)
+    if is_there(found, package.loader, image.manifest):
+        person.tell(f"board '{slot.name}': has build {image.build} already; it is started anew")
+    else:
+        person.tell(f"board '{slot.name}': writing build {image.build} to {port}")
+        deploy(port, found, package.loader, image.files, image.manifest, person.progress)
+    reset(port)
+    _see_it_run(slot, kind, image, person)
+
+
+def _interrupt(slot: BoardSlot, kind: BoardType, image: BoardImage, other_console: bool) -> Identity | None:
+    """Let the board give its REPL the port, unless it runs ``image`` or no firmware; return who it was."""
+    try:
+        port = SerialPort(slot.port, kind.link.baud)
+    except LinkError:
+        if other_console:
+            return None  # its link is not connected, its REPL is
+        raise
+    link = BoardLink(port, f"board '{slot.name}'")
+    with contextlib.closing(port):
+        try:
+            identity = link.identify()
+        except LinkError as error:
+            if "nothing there answers" in str(error):
+                return None  # its REPL has the port already, or there is no firmware on it
+            if "another protocol" not in str(error):
+                raise
+            identity = None
+        if identity and identity.build == image.build:
+            return identity
+        try:
+            link.ask([schema.MAINTENANCE, 0])
+        except LinkError:
+            # One of another protocol is not understood, but has done it, or it will not have a REPL.
+            if identity:
+                raise
+    return identity
+
+
+def _survey(port: str, package: Package, kind: BoardType, waiting: bool) -> Survey:
+    """Ask the REPL what is there, once it has the port; raise FlashError if the package is not for this board."""
+    end = time.monotonic() + (_REPL_S if waiting else 0)
+    while True:
+        try:
+            found = survey(port)
+            break
+        except FlashError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(_POLL_S)
+    if found.chip != package.chip:
+        raise FlashError(
+            f"port {port}: this board is of chip {found.chip} ({found.machine}), and the package is for "
+            f"{package.chip}; check the port, or take that chip's package"
+        )
+    oldest = tuple(int(part) for part in (kind.micropython or "0").split("."))
+    if found.version < oldest:
+        has = ".".join(map(str, found.version))
+        raise FlashError(
+            f"port {port}: this board has MicroPython {has}, and needs {kind.micropython} or newer; download it from "
+            "MicroPython's page of this board, and put it on with --micropython FILE"
+        )
+    return found
+
+
+def _ask_before_another_role(
+    slot: BoardSlot, port: str, found: Survey, identity: Identity | None, cell: Cell, person: Person
+) -> None:
+    wanted = f"{cell.arm.name}/{slot.name}"
+    has = found.role() or (f"board '{identity.name}'" if identity and identity.name != slot.name else "")
+    if not has or has == wanted:
+        return
+    agreed = False
+    try:
+        agreed = person.ask(f"This board is {has}. Shall it become {wanted}?")
+    finally:
+        if not agreed:
+            reset(port)
+    if not agreed:
+        raise FlashError(
+            f"board '{slot.name}': the board there is {has}, and stays so; check that the cable leads to the right one"
+        )
+
+
+def _see_it_run(slot: BoardSlot, kind: BoardType, image: BoardImage, person: Person) -> None:
+    """Wait until the board says that it runs ``image``. Raises FlashError if it does not."""
+    end = time.monotonic() + _BOOT_S
+    said = "it does not answer"
+    while time.monotonic() < end:
+        try:
+            port = SerialPort(slot.port, kind.link.baud)
+        except LinkError as error:
+            said = str(error)
+        else:
+            with contextlib.closing(port), contextlib.suppress(LinkError):
+                build = BoardLink(port, f"board '{slot.name}'").identify().build
+                if build == image.build:
+                    person.tell(f"board '{slot.name}': runs build {build}")
+                    return
+                said = f"it runs {f'build {build}' if build else 'what was not flashed'}"
+        time.sleep(_POLL_S)
+    cables = "; is its link's cable connected?" if isinstance(kind.link, UartLink) else ""
+    raise FlashError(
+        f"board '{slot.name}': build {image.build} is on it, but it has not been seen running: {said}{cables} Run the "
+        "same command again"
+    )

@@ -1,0 +1,308 @@
+"""A simulated board is flashed as a real one is: by its port, with real mpremote, in real time."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import subprocess
+import sys
+import threading
+import time
+import tty
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from bedside.boardfile import board_config, canonical
+from bedside.bridge.connect import close, connect
+from bedside.cell import Cell, load_cell
+from bedside.clock import PeriodicTimer
+from bedside.errors import FlashError, LinkError
+from bedside.flash import deploy
+from bedside.flash.keys import make_key, signing_key_path, trusted_keys
+from bedside.flash.package import BoardImage, Package, board_image, build_package, load_package
+from bedside.flash.update import Person, update_board
+from bedside.link import frames, schema
+from bedside.link.board import BoardLink
+from bedside.link.messages import DISABLED, Identity
+from bedside.link.port import SerialPort, device_of
+from bedside.sim.board import SimBoard
+from bedside.sim.world import World
+from live import LiveBench
+from lockstep import PSM, alone
+
+ROOT = Path(__file__).parents[2]
+NAME = "psm1-slide"
+PORT = f"sim:{NAME}"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A person's folders, with a signing key."""
+    folder = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(folder))
+        patch.setenv("BEDSIDE_SIM", str(folder / "sim"))
+        make_key(signing_key_path())
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def package(home: Path) -> Package:
+    from bedside.flash.keys import load_signing_key
+
+    build_package("unix", home / "package", None, load_signing_key(signing_key_path()))
+    return load_package(home / "package", trusted_keys())
+
+
+@pytest.fixture(scope="module")
+def cell() -> Cell:
+    return alone(load_cell(PSM), NAME)
+
+
+@pytest.fixture
+def board(home: Path, cell: Cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimBoard]:
+    """A board without any firmware but its sources, in real time; ``switched`` lets nothing happen meanwhile."""
+    monkeypatch.setenv("BEDSIDE_SIM", str(tmp_path))
+    over = threading.Event()
+    with World(cell, PSM, tmp_path) as world, closing(PeriodicTimer(1_000_000)) as timer:
+
+        def tick() -> None:
+            while not over.is_set():
+                with switched:
+                    world.advance(min(10, timer.expirations()))
+
+        clock = threading.Thread(target=tick)
+        clock.start()
+        yield world.boards[0]
+        over.set()
+        clock.join()
+
+
+switched = threading.Lock()
+
+
+def cut_power(board: SimBoard) -> None:
+    with switched:
+        board.kill()
+        board.start()
+
+
+def image_for(package: Package, cell: Cell) -> BoardImage:
+    return board_image(package.chip, package.version, package.files, canonical(board_config(cell, NAME)))
+
+
+def identify(patience_s: float = 20.0) -> Identity:
+    """Ask the board who it is, until it says so."""
+    end = time.monotonic() + patience_s
+    while True:
+        try:
+            with closing(SerialPort(PORT, 1_000_000)) as port:
+                return BoardLink(port, NAME).identify()
+        except LinkError:
+            if time.monotonic() > end:
+                raise
+
+
+def person(told: list[str], answer: bool = True) -> Person:
+    return Person(told.append, lambda question: told.append(question) or answer, lambda done, of: None)
+
+
+def test_a_flashed_board_says_its_build_and_passes_the_suite_for_any_board(
+    board: SimBoard, cell: Cell, package: Package
+) -> None:
+    told: list[str] = []
+    update_board(cell, cell.board[0], package, person(told))
+    build = image_for(package, cell).build
+    assert identify().build == build
+    assert told == [
+        f"board '{NAME}': writing build {build} to {device_of(PORT)}",
+        f"board '{NAME}': runs build {build}",
+    ]
+    update_board(cell, cell.board[0], package, person(told))
+    assert told[2:] == [f"board '{NAME}': runs build {build} already"]
+    close(connect(cell))
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/hil", "--port", PORT]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+    assert "12 passed" in done.stdout, done.stdout[-3000:]
+
+
+def test_the_bridge_refuses_another_role_and_its_remedy_asks_first(
+    board: SimBoard, cell: Cell, package: Package
+) -> None:
+    other = replace(cell, arm=replace(cell.arm, name="psm9"))
+    update_board(other, cell.board[0], package, person([]))
+    with pytest.raises(LinkError, match=f"make build [0-9a-f]{{16}}; run 'bedside flash CELL.toml {NAME}'"):
+        connect(cell)
+    told: list[str] = []
+    with pytest.raises(FlashError, match=f"the board there is psm9/{NAME}, and stays so"):
+        update_board(cell, cell.board[0], package, person(told, answer=False))
+    assert told == [f"This board is psm9/{NAME}. Shall it become psm1/{NAME}?"]
+    assert identify().build == image_for(package, other).build
+    update_board(cell, cell.board[0], package, person(told))
+    close(connect(cell))
+
+
+@contextmanager
+def commanded(bench: LiveBench) -> Iterator[None]:
+    """Somebody who keeps the arm on, and does not ask whether the port is in use."""
+    over = threading.Event()
+    end = os.open(device_of(PORT), os.O_WRONLY | os.O_NOCTTY)
+
+    def command() -> None:
+        while not over.wait(0.01):
+            bench.link.seq += 1
+            bench.operator_seq += 1
+            setpoints = bench.last[3:]
+            os.write(end, frames.encode([schema.COMMAND, bench.link.seq, bench.operator_seq, *setpoints]))
+
+    console = threading.Thread(target=command)
+    console.start()
+    try:
+        yield
+    finally:
+        over.set()
+        console.join()
+        os.close(end)
+
+
+def test_a_board_whose_arm_is_on_is_not_flashed(board: SimBoard, cell: Cell, package: Package) -> None:
+    bench = LiveBench(PORT, 1_000_000)
+    bench.recover()
+    bench.configure()
+    with pytest.raises(LinkError, match="in use by another program"):
+        update_board(cell, cell.board[0], package, person([]))
+    bench.enable()
+    bench.link.port.close()
+    with commanded(bench), pytest.raises(LinkError, match=f"board '{NAME}' is on; disable its arm"):
+        update_board(cell, cell.board[0], package, person([]))
+    assert not list(board.flash.iterdir())
+
+
+def test_a_package_for_another_chip_is_refused_before_the_board_is_touched(
+    board: SimBoard, cell: Cell, package: Package
+) -> None:
+    from dataclasses import replace as other
+
+    with pytest.raises(FlashError, match="says unix, the package is for rp2040; take that chip's package"):
+        update_board(cell, cell.board[0], other(package, chip="rp2040"), person([]))
+
+
+@pytest.mark.parametrize("damage", ["a byte", "a file", "the manifest", "the active slot's name"])
+def test_what_is_not_whole_is_not_run(board: SimBoard, cell: Cell, package: Package, damage: str) -> None:
+    other = replace(cell, arm=replace(cell.arm, name="psm9"))
+    update_board(other, cell.board[0], package, person([]))
+    before = (board.flash / "active").read_text()
+    update_board(cell, cell.board[0], package, person([]))
+    now = (board.flash / "active").read_text()
+    assert {before, now} == {"a", "b"}
+    slot = board.flash / now
+    if damage == "a byte":
+        content = bytearray((slot / "core" / "joint.mpy").read_bytes())
+        content[1000] ^= 1
+        (slot / "core" / "joint.mpy").write_bytes(content)
+    elif damage == "a file":
+        (slot / "tick.mpy").unlink()
+    elif damage == "the manifest":
+        (slot / "manifest.json").write_text('{"files":')
+    else:
+        (board.flash / "active").write_text("")
+    cut_power(board)
+    wanted = cell if damage == "the active slot's name" and now == "a" else other
+    assert identify().build == image_for(package, wanted).build
+    update_board(cell, cell.board[0], package, person([]))
+    assert identify().build == image_for(package, cell).build
+
+
+def test_where_nothing_is_whole_nothing_runs_and_the_same_command_mends_it(
+    board: SimBoard, cell: Cell, package: Package
+) -> None:
+    update_board(cell, cell.board[0], package, person([]))
+    (board.flash / (board.flash / "active").read_text() / "program.mpy").write_bytes(b"M")
+    cut_power(board)
+    end = time.monotonic() + 20
+    while not board.in_maintenance:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert not any(board.outputs[:11])
+    update_board(cell, cell.board[0], package, person([]))
+    assert identify().build == image_for(package, cell).build
+
+
+@contextmanager
+def cut_after(board: SimBoard, size: int) -> Iterator[str]:
+    """A cable to the board's REPL that lets so many bytes pass, then cuts the board's power. Yields its other end."""
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    end = os.open(device_of(PORT), os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    over = threading.Event()
+
+    def carry() -> None:
+        left = size
+        while not over.is_set():
+            ready, _, _ = select.select([master, end], [], [], 0.05)
+            if master in ready:
+                part = os.read(master, min(256, left))
+                left -= len(part)
+                os.write(end, part)
+            if end in ready:
+                os.write(master, os.read(end, 4096))
+            if left <= 0:
+                cut_power(board)
+                os.close(master)
+                return
+
+    carrier = threading.Thread(target=carry)
+    carrier.start()
+    try:
+        yield os.ttyname(slave)
+    finally:
+        over.set()
+        carrier.join()
+        os.close(slave)
+        os.close(end)
+        with suppress(OSError):
+            os.close(master)
+
+
+def to_repl(board: SimBoard) -> None:
+    with closing(SerialPort(PORT, 1_000_000)) as port:
+        link = BoardLink(port, NAME)
+        link.identify()
+        link.ask([schema.MAINTENANCE, 0])
+    end = time.monotonic() + 20
+    while not board.in_maintenance:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+# How many bytes the board hears in an update before its power is cut: at first it gets no further than the survey, then
+# each update adds files, and the last ones are cut off while it reads back, writes the manifest and makes it the active.
+POINTS = [300, 3000, 5000, *[50_000] * 6, *range(7_000, 16_500, 800)]
+
+
+def test_cut_off_at_any_point_the_board_runs_what_it_ran_and_the_same_command_completes(
+    board: SimBoard, cell: Cell, package: Package
+) -> None:
+    other = replace(cell, arm=replace(cell.arm, name="psm9"))
+    update_board(other, cell.board[0], package, person([]))
+    old, new = image_for(package, other), image_for(package, cell)
+    written: list[int] = []
+    for size in POINTS:
+        to_repl(board)
+        with cut_after(board, size) as port, pytest.raises(FlashError, match="run the same command again"):
+            deploy.deploy(port, deploy.survey(port), package.loader, new.files, new.manifest)
+        written.append(sum((board.flash / "a" / path).exists() for path in [*new.files, "manifest.json"]))
+        with closing(SerialPort(PORT, 1_000_000)) as line:
+            link = BoardLink(line, NAME)
+            assert link.identify().build == old.build
+            assert link.ask([schema.KEEP_ALIVE, 0]).state == DISABLED
+    assert len(written) == 21
+    # Some cuts came in every step: before the first file, between files, and behind the last.
+    assert {0, len(new.files)} < set(written)
+    update_board(cell, cell.board[0], package, person([]))
+    assert identify().build == new.build
