@@ -45,7 +45,7 @@ _MEANINGS = [
     (r"flash encryption|secure download|Secure Boot", "the chip is locked to its maker's firmware; take another board"),
 ]
 
-_LOST = r"serial exception|No serial data|stream stopped|transfer stopped|serial noise|Lost connection|Write timeout"
+_LOST = r"serial exception|No (more|serial) data|stream stopped|transfer stopped|serial noise|[Ll]ost connection"
 
 
 def detect_chip(port: str) -> str:
