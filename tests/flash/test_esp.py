@@ -45,12 +45,6 @@ class Mock:
             found = re.search(r"on PTY (\S+)|listening on (\S+)", line)
         self.port = found[1] or f"socket://{found[2]}"
 
-    def flash(self, at: int, size: int, folder: Path) -> bytes:
-        """Return what the flash holds."""
-        esptool = [sys.executable, "-m", "esptool", "--port", self.port, "--before", "no-reset", "--after", "no-reset"]
-        subprocess.run([*esptool, "read-flash", hex(at), str(size), str(folder / "read.bin")], check=True)
-        return (folder / "read.bin").read_bytes()
-
     def close(self) -> None:
         self.process.terminate()
         self.process.wait()
@@ -95,7 +89,10 @@ class Cable:
         self.carried = 0
         self._cut_after, self._silent, self._spoil = cut_after, silent, spoil
         address = urlsplit(mock.port)
-        self._far = socket.create_connection((address.hostname, address.port)).detach()
+        far = socket.create_connection((address.hostname, address.port))
+        # A piece must not wait for the acknowledgement of the last one.
+        far.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._far = far.detach()
         self._stop, self._stopping = os.pipe()
         self._near, self._held = pty.openpty()
         tty.setraw(self._held)
@@ -139,31 +136,54 @@ def package(chip: str = "esp32", image: bytes = IMAGE) -> Package:
     return Package(Path("/packages") / chip, chip, "0.1.0", "", Image("image.bin", image), b"", {}, b"")
 
 
+def write(mock: Mock, package: Package, progress: Callable[[float], None] = lambda share: None) -> None:
+    with Cable(mock) as cable:
+        write_micropython(cable.port, package, progress)
+
+
+def holds(mock: Mock, at: int, data: bytes, folder: Path) -> bool:
+    """Return whether a chip's flash holds ``data``."""
+    (folder / "expected.bin").write_bytes(data)
+    with Cable(mock) as cable:
+        esptool = [sys.executable, "-m", "esptool", "--port", cable.port, "--before", "no-reset", "--after", "no-reset"]
+        verify = [*esptool, "verify-flash", hex(at), str(folder / "expected.bin")]
+        done = subprocess.run(verify, capture_output=True, text=True, check=False)
+    assert "Verification" in done.stdout + done.stderr
+    return done.returncode == 0
+
+
 def test_micropython_is_written_and_verified_with_progress(esp32: Mock, tmp_path: Path) -> None:
     seen: list[float] = []
-    write_micropython(esp32.port, package(), seen.append)
-    assert esp32.flash(OFFSET, len(IMAGE), tmp_path) == IMAGE
+    write(esp32, package(), seen.append)
+    assert holds(esp32, OFFSET, IMAGE, tmp_path)
     assert len(seen) > 2
     assert seen == sorted(seen)
     assert seen[-1] == 1
 
 
 def test_what_another_firmware_left_is_erased(esp32: Mock, tmp_path: Path) -> None:
-    write_micropython(esp32.port, package(image=esp_image(size=0x18000)))
-    write_micropython(esp32.port, package())
-    assert esp32.flash(OFFSET + len(IMAGE), 0x8000, tmp_path) == b"\xff" * 0x8000
+    larger = esp_image(size=0x18000)
+    write(esp32, package(image=larger))
+    assert holds(esp32, OFFSET, larger, tmp_path)
+    write(esp32, package())
+    assert holds(esp32, OFFSET, IMAGE + b"\xff" * 0x8000, tmp_path)
 
 
 def test_an_esp32s3_is_written_where_its_boot_rom_looks(esp32s3: Mock, tmp_path: Path) -> None:
     image = esp_image(ESP32S3)
-    write_micropython(esp32s3.port, package("esp32s3", image))
-    assert esp32s3.flash(0, len(image), tmp_path) == image
+    write(esp32s3, package("esp32s3", image))
+    assert holds(esp32s3, 0, image, tmp_path)
 
 
 def test_a_pseudo_terminal_will_do() -> None:
     with contextlib.closing(Mock("esp32", "--pty")) as mock:
         assert mock.port.startswith("/dev/pts/")
         write_micropython(mock.port, package())
+
+
+def test_a_port_on_the_network_will_do(esp32: Mock) -> None:
+    assert esp32.port.startswith("socket://")
+    write_micropython(esp32.port, package())
 
 
 def test_the_chip_behind_a_port_is_found_out(esp32: Mock, esp32s3: Mock) -> None:
@@ -179,10 +199,12 @@ def refusal(port: str) -> str:
 
 
 def test_a_board_of_another_chip_is_not_written(esp32s3: Mock, tmp_path: Path) -> None:
-    before = esp32s3.flash(OFFSET, len(IMAGE), tmp_path)
-    said = refusal(esp32s3.port)
+    image = esp_image(ESP32S3)
+    write(esp32s3, package("esp32s3", image))
+    with Cable(esp32s3) as cable:
+        said = refusal(cable.port)
     assert "the board is an esp32s3, the package is for esp32; take a package for esp32s3" in said
-    assert esp32s3.flash(OFFSET, len(IMAGE), tmp_path) == before != IMAGE
+    assert holds(esp32s3, 0, image, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -206,8 +228,8 @@ def test_what_was_verified_is_what_is_written(esp32: Mock, pack: Callable[..., P
     folder = pack("esp32", IMAGE)
     loaded = load_package(folder, trusted_keys())
     (folder / "image.bin").write_bytes(bytes(len(IMAGE)))
-    write_micropython(esp32.port, loaded)
-    assert esp32.flash(OFFSET, len(IMAGE), tmp_path) == IMAGE
+    write(esp32, loaded)
+    assert holds(esp32, OFFSET, IMAGE, tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -226,13 +248,13 @@ def test_a_connection_that_drops_is_named_and_a_second_run_succeeds(esp32: Mock,
         said = refusal(cut.port)
     assert re.search(r"connection lost (before anything|after \d+\.\d %) was written; check the cable and run", said)
     assert cut.carried < whole[0]
-    write_micropython(esp32.port, package())
+    write(esp32, package())
 
 
 def test_a_board_that_falls_silent_is_named_and_a_second_run_succeeds(esp32: Mock) -> None:
     with Cable(esp32, cut_after=40_000, silent=True) as cable:
         assert "connection lost" in refusal(cable.port)
-    write_micropython(esp32.port, package())
+    write(esp32, package())
 
 
 def test_flash_that_does_not_hold_what_was_written_is_named(esp32: Mock) -> None:
@@ -271,7 +293,7 @@ def test_an_interrupted_run_leaves_nothing_behind_that_holds_the_port(esp32: Moc
         with pytest.raises(KeyboardInterrupt) as _:
             write_micropython(cable.port, package(), interrupt)
         serial.Serial(cable.port, exclusive=True).close()
-    write_micropython(esp32.port, package())
+    write(esp32, package())
 
 
 def test_the_equivalent_commands_can_be_typed() -> None:
