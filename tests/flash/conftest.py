@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bedside.flash import package
 from bedside.flash.keys import load_signing_key, make_key, signing_key_path, trusted_keys
 from bedside.flash.package import Package, build_package, load_package
 
@@ -29,8 +30,8 @@ def key(config: Path) -> Ed25519PrivateKey:
 
 
 @pytest.fixture
-def firmware(tmp_path: Path) -> Path:
-    """Firmware as Bedside's is laid out, with a port for each chip family."""
+def firmware(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """In place of Bedside's own: firmware as Bedside's is laid out, with a port for each chip family."""
     sources = {
         "main.py": "import ports\n",
         "loader.py": "import program\n",
@@ -51,6 +52,7 @@ def firmware(tmp_path: Path) -> Path:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+    monkeypatch.setattr(package, "FIRMWARE", root)
     return root
 
 
@@ -64,7 +66,7 @@ def pack(tmp_path: Path, key: Ed25519PrivateKey, firmware: Path) -> Callable[...
         if image is not None:
             micropython = tmp_path / name
             micropython.write_bytes(image)
-        build_package(chip, folder, micropython, key, firmware=firmware)
+        build_package(chip, folder, micropython, key)
         return folder
 
     return make

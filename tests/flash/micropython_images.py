@@ -41,7 +41,7 @@ def uf2_blocks(data: bytes, family: int) -> list[bytes]:
 def uf2_image(family: int = RP2040, version: str = "1.29.0", size: int = 60_000) -> bytes:
     """Its banner straddles two blocks."""
     text = banner(version)
-    body = random.Random(2).randbytes(256 * 40 - 20) + text + bytes(size - 256 * 40 + 20 - len(text))
+    body = random.Random(2).randbytes(256 * 40 - 9) + text + bytes(size - 256 * 40 + 9 - len(text))
     # As the real ones for the RP2350 begin.
     first = [uf2_blocks(b"\xef" * 256, ABSOLUTE)[0]] if family == RP2350 else []
     return b"".join([*first, *uf2_blocks(body, family)])

@@ -136,9 +136,9 @@ def package(chip: str = "esp32", image: bytes = IMAGE) -> Package:
     return Package(Path("/packages") / chip, chip, "0.1.0", "", Image("image.bin", image), b"", {}, b"")
 
 
-def write(mock: Mock, package: Package, progress: Callable[[float], None] = lambda share: None) -> None:
+def write(mock: Mock, package: Package) -> None:
     with Cable(mock) as cable:
-        write_micropython(cable.port, package, progress)
+        write_micropython(cable.port, package)
 
 
 def holds(mock: Mock, at: int, data: bytes, folder: Path) -> bool:
@@ -154,8 +154,16 @@ def holds(mock: Mock, at: int, data: bytes, folder: Path) -> bool:
 
 def test_micropython_is_written_and_verified_with_progress(esp32: Mock, tmp_path: Path) -> None:
     seen: list[float] = []
-    write(esp32, package(), seen.append)
+    carried: list[int] = []
+
+    def progress(share: float) -> None:
+        seen.append(share)
+        carried.append(cable.carried)
+
+    with Cable(esp32) as cable:
+        write_micropython(cable.port, package(), progress)
     assert holds(esp32, OFFSET, IMAGE, tmp_path)
+    assert carried[0] < len(IMAGE) < carried[-1]
     assert len(seen) > 2
     assert seen == sorted(seen)
     assert seen[-1] == 1
@@ -289,10 +297,12 @@ def test_an_interrupted_run_leaves_nothing_behind_that_holds_the_port(esp32: Moc
         raise KeyboardInterrupt
 
     with Cable(esp32) as cable:
+        large = esp_image(size=0x100000)
         # Whoever handles the interrupt still has all that its traceback refers to.
         with pytest.raises(KeyboardInterrupt) as _:
-            write_micropython(cable.port, package(), interrupt)
+            write_micropython(cable.port, package(image=large), interrupt)
         serial.Serial(cable.port, exclusive=True).close()
+        assert cable.carried < len(large) / 2
     write(esp32, package())
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -15,6 +16,7 @@ from bedside import __version__
 from bedside.boardfile import canonical
 from bedside.cli import main
 from bedside.errors import FlashError
+from bedside.flash import package
 from bedside.flash.chips import CHIPS
 from bedside.flash.keys import fingerprint, make_key, sign, trusted_keys
 from bedside.flash.package import board_image, build_package, expected_build, firmware_sources, load_package
@@ -42,7 +44,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 )
 def test_a_chip_gets_its_port_and_what_that_imports(firmware: Path, chip: str, ports: set[str]) -> None:
     rest = {"core/__init__.mpy", "core/sum.mpy", "ports/__init__.mpy", "program.mpy"}
-    assert set(firmware_sources(chip, firmware)) == rest | {f"ports/{port}.mpy" for port in ports}
+    assert set(firmware_sources(chip)) == rest | {f"ports/{port}.mpy" for port in ports}
 
 
 def test_of_bedsides_own_firmware_all_but_other_chips_ports_is_packed() -> None:
@@ -54,12 +56,12 @@ def test_of_bedsides_own_firmware_all_but_other_chips_ports_is_packed() -> None:
 @pytest.mark.parametrize(("chip", "image"), [("unix", None), ("esp32", esp_image()), ("rp2040", uf2_image())])
 def test_a_package_is_read_as_it_was_made(pack: Pack, key: Ed25519PrivateKey, chip: str, image: bytes | None) -> None:
     folder = pack(chip, image, "GENERIC-v1.29.0.bin")
-    package = load_package(folder, trusted_keys())
-    assert (package.chip, package.version) == (chip, __version__)
-    assert package.signer == fingerprint(key.public_key())
-    assert package.loader == b"import program\n"
-    assert set(package.files) == set(firmware_sources(chip, folder.parent / "sources"))
-    assert (package.micropython and package.micropython.data) == image
+    loaded = load_package(folder, trusted_keys())
+    assert (loaded.chip, loaded.version) == (chip, __version__)
+    assert loaded.signer == fingerprint(key.public_key())
+    assert loaded.loader == b"import program\n"
+    assert set(loaded.files) == set(firmware_sources(chip))
+    assert (loaded.micropython and loaded.micropython.data) == image
     # As the contract has it, for whoever reads a package without Bedside.
     manifest = json.loads((folder / "manifest.json").read_bytes())
     assert (folder / "manifest.json").read_bytes() == canonical(manifest)
@@ -70,11 +72,11 @@ def test_a_package_is_read_as_it_was_made(pack: Pack, key: Ed25519PrivateKey, ch
 
 
 def test_the_same_sources_give_the_same_bytes_wherever_they_lie(
-    tmp_path: Path, key: Ed25519PrivateKey, firmware: Path
+    tmp_path: Path, key: Ed25519PrivateKey, firmware: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    elsewhere = shutil.copytree(firmware, tmp_path / "another" / "place")
-    for folder, sources in (("one", firmware), ("two", elsewhere)):
-        build_package("unix", tmp_path / folder, None, key, firmware=sources)
+    build_package("unix", tmp_path / "one", None, key)
+    monkeypatch.setattr(package, "FIRMWARE", shutil.copytree(firmware, tmp_path / "another" / "place"))
+    build_package("unix", tmp_path / "two", None, key)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
     # The name that a traceback on the board shows.
     assert b"core/sum.py" in contents(tmp_path / "one")["firmware/core/sum.mpy"]
@@ -83,7 +85,7 @@ def test_the_same_sources_give_the_same_bytes_wherever_they_lie(
 def test_each_chip_gets_its_own_machine_code(tmp_path: Path, key: Ed25519PrivateKey, firmware: Path) -> None:
     headers = {}
     for chip in CHIPS:
-        build_package(chip, tmp_path / chip, None, key, firmware=firmware)
+        build_package(chip, tmp_path / chip, None, key)
         data = (tmp_path / chip / "firmware" / "core" / "sum.mpy").read_bytes()
         assert data[:2] == b"M\x06"
         headers[chip] = data[2] >> 2
@@ -91,10 +93,13 @@ def test_each_chip_gets_its_own_machine_code(tmp_path: Path, key: Ed25519Private
     assert headers == {"unix": 2, "mps2": 5, "rp2040": 4, "rp2350": 7, "esp32": 10, "esp32s3": 10}
 
 
-def test_the_unix_port_runs_what_was_compiled_for_it(tmp_path: Path, key: Ed25519PrivateKey) -> None:
+def test_the_unix_port_runs_what_was_compiled_for_it(
+    tmp_path: Path, key: Ed25519PrivateKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sources = shutil.copytree(FIRMWARE, tmp_path / "sources")
     (sources / "loader.py").touch()
-    build_package("unix", tmp_path / "package", None, key, firmware=sources)
+    monkeypatch.setattr(package, "FIRMWARE", sources)
+    build_package("unix", tmp_path / "package", None, key)
     modules = tmp_path / "package" / "firmware"
     script = tmp_path / "script.py"
     script.write_text("import executive, ports.sim, tick, core.joint\nprint(core.joint.__file__)\n")
@@ -105,7 +110,7 @@ def test_the_unix_port_runs_what_was_compiled_for_it(tmp_path: Path, key: Ed2551
 
 def test_progress_ends_with_every_file_done(tmp_path: Path, key: Ed25519PrivateKey, firmware: Path) -> None:
     seen: list[tuple[int, int]] = []
-    build_package("unix", tmp_path / "out", None, key, lambda done, of: seen.append((done, of)), firmware)
+    build_package("unix", tmp_path / "out", None, key, lambda done, of: seen.append((done, of)))
     assert seen == [(done, 6) for done in range(7)]
 
 
@@ -187,16 +192,35 @@ def test_a_finished_package_replaces_the_old_one_and_leaves_nothing_else(
     tmp_path: Path, key: Ed25519PrivateKey, firmware: Path
 ) -> None:
     folder = tmp_path / "out" / "package"
-    build_package("unix", folder, None, key, firmware=firmware)
+    build_package("unix", folder, None, key)
     before = contents(folder)
     (firmware / "core" / "sum.py").write_text("def add(:\n")
     with pytest.raises(FlashError, match=r"core/sum\.py: does not compile for chip unix: .*SyntaxError"):
-        build_package("unix", folder, None, key, firmware=firmware)
+        build_package("unix", folder, None, key)
     assert contents(folder) == before
     (firmware / "core" / "sum.py").write_text("NOTHING = 0\n")
-    build_package("unix", folder, None, key, firmware=firmware)
+    build_package("unix", folder, None, key)
     assert contents(folder) != before
     assert os.listdir(folder.parent) == ["package"]  # noqa: PTH208 - hidden ones, too
+
+
+def test_an_old_package_whose_place_cannot_be_taken_stays(
+    tmp_path: Path, key: Ed25519PrivateKey, firmware: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "package"
+    build_package("unix", folder, None, key)
+    before = contents(folder)
+    rename = Path.rename
+
+    def refuse(path: Path, target: Path) -> Path:
+        if path.name == "new":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(FlashError, match="No space left on device; the package has not been written"):
+        build_package("unix", folder, None, key)
+    assert contents(folder) == before
 
 
 def test_a_folder_that_is_no_package_is_left_alone(tmp_path: Path, key: Ed25519PrivateKey, firmware: Path) -> None:
@@ -204,22 +228,22 @@ def test_a_folder_that_is_no_package_is_left_alone(tmp_path: Path, key: Ed25519P
     (tmp_path / "thesis" / "chapter.tex").touch()
     for path in (tmp_path / "thesis", tmp_path / "thesis" / "chapter.tex"):
         with pytest.raises(FlashError, match="is there and is not a package"):
-            build_package("unix", path, None, key, firmware=firmware)
+            build_package("unix", path, None, key)
     assert (tmp_path / "thesis" / "chapter.tex").exists()
 
 
 def test_a_place_that_cannot_be_written_is_an_error(tmp_path: Path, key: Ed25519PrivateKey, firmware: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(FlashError, match="the package has not been written"):
-        build_package("unix", tmp_path / "file" / "package", None, key, firmware=firmware)
+        build_package("unix", tmp_path / "file" / "package", None, key)
 
 
 def test_a_chip_without_a_port_is_named(tmp_path: Path, key: Ed25519PrivateKey, firmware: Path) -> None:
     (firmware / "ports" / "rp2.py").unlink()
     with pytest.raises(FlashError, match=r"chip 'rp2040': there is no .*no firmware for it"):
-        build_package("rp2040", tmp_path / "out", None, key, firmware=firmware)
+        build_package("rp2040", tmp_path / "out", None, key)
     with pytest.raises(FlashError, match="chip 'stm32' is not known; there are: unix, mps2, rp2040"):
-        build_package("stm32", tmp_path / "out", None, key, firmware=firmware)
+        build_package("stm32", tmp_path / "out", None, key)
 
 
 @pytest.mark.parametrize(
@@ -235,9 +259,9 @@ CONFIG = {"name": "psm1-base", "role": "psm1/psm1-base", "joints": ["äußeres G
 
 
 def test_a_board_gets_the_firmware_its_config_and_a_manifest_of_both(pack: Pack) -> None:
-    package = load_package(pack("unix"), trusted_keys())
-    image = board_image(package.chip, package.version, package.files, canonical(CONFIG))
-    assert image.files == {**package.files, "board.json": image.files["board.json"]}
+    loaded = load_package(pack("unix"), trusted_keys())
+    image = board_image(loaded.chip, loaded.version, loaded.files, canonical(CONFIG))
+    assert image.files == {**loaded.files, "board.json": image.files["board.json"]}
     text = image.files["board.json"].decode()
     assert text.startswith('{"joints":["äußeres Gelenk"],"name":"psm1-base","role":')
     assert json.loads(text) == CONFIG
@@ -248,25 +272,23 @@ def test_a_board_gets_the_firmware_its_config_and_a_manifest_of_both(pack: Pack)
     for path, data in image.files.items():
         assert manifest["files"][path] == {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
     assert image.build == hashlib.sha256(image.manifest).hexdigest()[:16]
-    other = board_image(package.chip, package.version, package.files, canonical({**CONFIG, "tick_hz": 500}))
+    other = board_image(loaded.chip, loaded.version, loaded.files, canonical({**CONFIG, "tick_hz": 500}))
     assert other.build != image.build
     assert expected_build("unix", canonical(CONFIG)) == image.build
 
 
-def test_the_command_makes_a_package(tmp_path: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_makes_a_package(
+    tmp_path: Path, config: Path, firmware: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = str(tmp_path / "out")
     assert main(["package", "--chip", "unix", "--output", out]) == 1
     assert "make one with 'bedside keys signing'" in capsys.readouterr().err
-    elsewhere = tmp_path / "lab.key"
-    name = make_key(elsewhere)
-    missing = not (FIRMWARE / "loader.py").exists()
-    assert main(["package", "--chip", "unix", "--output", out, "--key", str(elsewhere)]) == missing
-    said = capsys.readouterr()
-    if not missing:
-        assert name in said.out
-        (config / "trusted").mkdir(parents=True)
-        shutil.copy(tmp_path / "lab.pub", config / "trusted")
-        assert load_package(tmp_path / "out", trusted_keys()).signer == name
+    name = make_key(tmp_path / "lab.key")
+    assert main(["package", "--chip", "unix", "--output", out, "--key", str(tmp_path / "lab.key")]) == 0
+    assert f"{out}: for unix, signed by {name}" in capsys.readouterr().out
+    (config / "trusted").mkdir(parents=True)
+    shutil.copy(tmp_path / "lab.pub", config / "trusted")
+    assert load_package(tmp_path / "out", trusted_keys()).signer == name
 
 
 @pytest.mark.parametrize("image", [None, b"not an image"])

@@ -105,18 +105,18 @@ class BoardImage:
     files: dict[str, bytes]
 
 
-def firmware_sources(chip: str, firmware: Path = FIRMWARE) -> dict[str, Path]:
+def firmware_sources(chip: str) -> dict[str, Path]:
     """Return the modules that a board of ``chip`` needs, by their path on the board: all but other chips' ports.
 
     Raises FlashError when there is no port for it.
     """
-    port = firmware / "ports" / f"{chip_called(chip).port}.py"
+    port = FIRMWARE / "ports" / f"{chip_called(chip).port}.py"
     if not port.is_file():
         raise FlashError(f"chip '{chip}': there is no {port}; this version of Bedside has no firmware for it")
-    ports = {firmware / "ports" / "__init__.py", *_with_imports(port)}
+    ports = {FIRMWARE / "ports" / "__init__.py", *_with_imports(port)}
     sources = {}
-    for path in sorted(firmware.rglob("*.py")):
-        place = path.relative_to(firmware)
+    for path in sorted(FIRMWARE.rglob("*.py")):
+        place = path.relative_to(FIRMWARE)
         if (place.parts[0] == "ports" and path not in ports) or str(place) in _NO_MODULES:
             continue
         module = place.with_stem(_PROGRAM) if str(place) == f"{_MAIN}.py" else place
@@ -130,7 +130,6 @@ def build_package(
     micropython: Path | None,
     key: Ed25519PrivateKey,
     progress: Callable[[int, int], None] = lambda done, of: None,
-    firmware: Path = FIRMWARE,
 ) -> None:
     """Compile the firmware for ``chip`` and write a signed package; ``progress`` is told of files done, and of all.
 
@@ -141,11 +140,11 @@ def build_package(
         raise FlashError(f"{folder}: is there and is not a package; name a folder that does not exist yet")
     image = _read_image(chip, micropython) if micropython else None
     try:
-        loader = (firmware / LOADER).read_bytes()
+        loader = (FIRMWARE / LOADER).read_bytes()
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".bedside-", dir=folder.parent) as work:
             new = Path(work) / "new"
-            files = compile_firmware(chip, new / _COMPILED, progress, firmware)
+            files = compile_firmware(chip, new / _COMPILED, progress)
             (new / LOADER).write_bytes(loader)
             if image:
                 (new / image.name).write_bytes(image.data)
@@ -171,10 +170,9 @@ def compile_firmware(
     chip: str,
     folder: Path,
     progress: Callable[[int, int], None] = lambda done, of: None,
-    firmware: Path = FIRMWARE,
 ) -> dict[str, bytes]:
     """Compile what a board of ``chip`` needs into ``folder``; return it by its path on the board. Raises FlashError."""
-    sources = firmware_sources(chip, firmware)
+    sources = firmware_sources(chip)
     files = {}
     for done, (module, source) in enumerate(sources.items()):
         progress(done, len(sources))
