@@ -105,7 +105,7 @@ def _arguments(chip: str, port: str, *command: str) -> list[str]:
 def _lines(port: str, arguments: Sequence[str]) -> Generator[str]:
     """Run esptool and yield what it says line by line. Raises FlashError when it fails."""
     said: list[str] = []
-    # Unbuffered, or progress comes when all is over; in UTF-8, or its bar is an error where the locale has none.
+    # In UTF-8, or its bar is an error where the locale has none; unbuffered, so that progress comes when it is made.
     settings = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", "NO_COLOR": "1"}
     esptool = subprocess.Popen(
         [sys.executable, "-m", "esptool", *arguments],
@@ -150,7 +150,7 @@ def _meaning(said: Sequence[str]) -> str:
         written = [done[1] for line in said if (done := _PERCENT.match(line))]
         where = f"after {written[-1]} % was written" if written else "before anything was written"
         return f"connection lost {where}; check the cable and run the same command again: it begins anew"
-    errors = [line for line in said if "error" in line.lower()] or said[-1:] or ["it said nothing"]
+    errors = [line for line in said if "error" in line.lower()] or ["it does not say why"]
     return f"esptool failed ({errors[-1]}); run the same command again"
 
 
