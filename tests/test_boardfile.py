@@ -438,6 +438,23 @@ def test_what_a_joint_needs_must_be_wired_on_its_channel(tmp_path: Path, right: 
     assert message in str(refused.value)
 
 
+def test_an_encoder_that_counts_from_anywhere_is_not_absolute(tmp_path: Path) -> None:
+    path = cell_of(tmp_path, "pico2")
+    path.write_text(re.sub(r'homing = \{ method = "index".*', 'homing = { method = "absolute" }', path.read_text()))
+    with pytest.raises(
+        CellError, match=r"\[yaw\].homing.method = \"absolute\": the encoder on channel\[0\] .* counts from"
+    ):
+        load_cell(path)
+
+
+@pytest.mark.parametrize(("measured", "least_mv"), [(True, 18_000), (False, 0)])
+def test_a_supply_that_is_not_measured_is_not_too_low(tmp_path: Path, measured: bool, least_mv: int) -> None:
+    text = (BOARDS / "pico-bench.toml").read_text() + '\n[[channel]]\ndrive = { kind = "bench" }\n'
+    (tmp_path / "mine.toml").write_text(text + ("[pins]\nsupply = { pin = 28, ratio = 11.0 }\n" if measured else ""))
+    message = board_message(load_cell(cell_of(tmp_path, "mine.toml")), "trainer", 200.0)
+    assert message[6] == least_mv
+
+
 def test_a_run_loop_needs_its_two_pins_on_every_board(tmp_path: Path) -> None:
     four_joints(tmp_path, 'kind = "usb"')
     path = cell_of(tmp_path, "four.toml")

@@ -332,6 +332,11 @@ def _check_wiring(cell: Cell, name: str, kind: BoardType) -> None:
                 f"joint[{joint.name}]: it needs a pin for its {key}, but channel[{joint.channel}] of board '{name}' "
                 f"({kind.description}) has none; add {key} to the board file, or use another channel or board"
             )
+        if isinstance(joint.homing, Absolute):
+            raise CellError(
+                f'joint[{joint.name}].homing.method = "absolute": the encoder on channel[{joint.channel}] of board '
+                f"'{name}' counts from wherever it is switched on; home by index, end-stop or sensor"
+            )
     if cell.arm.run_loop and (kind.pins.run_loop is None or kind.pins.run_contact is None):
         raise CellError(
             f"board '{name}' ({kind.description}): the arm has a run loop, but the board file has no "

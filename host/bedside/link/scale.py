@@ -55,6 +55,8 @@ def board_message(cell: Cell, name: str, command_hz: float) -> list[int]:
     board = load_board_type(cell.board[place].type)
     check_command_rate(arm, command_hz)
     check_link_load(cell, name, command_hz)
+    # What a board with pins does not measure, it reads as 0.
+    is_measured = not board.channel or board.pins.supply is not None
     return [
         schema.CONFIGURE_BOARD,
         0,
@@ -62,7 +64,7 @@ def board_message(cell: Cell, name: str, command_hz: float) -> list[int]:
         round(1000 * arm.operator_timeout_ms),
         round(1000 * arm.link_timeout_ms),
         arm.hold_ms,
-        round(1000 * board.supply_v[0]),
+        round(1000 * board.supply_v[0]) if is_measured else 0,
         round(1000 * board.supply_v[1]),
         board.late_max_us,
         len(names) if arm.run_loop else 0,
