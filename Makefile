@@ -1,5 +1,5 @@
-# make demo · make test · make hil · make test-rp2040 · make fuzz · make bench · make stops · make wiring · make lint:
-# each installs what it needs first.
+# make demo · make test · make hil · make test-rp2040 · make fuzz · make bench · make stops · make wiring · make bundle
+# make lint: each installs what it needs first.
 
 PYTHON ?= python3
 PORT ?=
@@ -7,14 +7,16 @@ UF2 ?=
 BIN := .venv/bin
 RECORDING ?=
 
-.PHONY: demo test hil test-rp2040 fuzz bench stops wiring lint lock clean
+.PHONY: demo test hil test-rp2040 fuzz bench stops wiring bundle lint lock clean
 
 demo: .venv/installed
 	$(BIN)/bedside demo $(if $(RECORDING),--recording $(RECORDING))
 
+# What keeps to a clock runs alone; in virtual time it does not matter what else the machine does.
 test: .venv/installed
-	$(BIN)/pytest
-	$(BIN)/pytest --chip cortex-m3 tests/hil
+	$(BIN)/pytest -m real_time
+	$(BIN)/pytest -n 2 -m "not real_time"
+	$(BIN)/pytest -n 2 --chip cortex-m3 tests/hil
 
 # The same suite, as far as it applies to any board, on the one behind PORT.
 hil: .venv/installed
@@ -39,6 +41,10 @@ stops: .venv/installed
 # Writes the pin tables of docs/wiring.md from boards/*.toml.
 wiring: .venv/installed
 	PYTHONPATH=tools $(BIN)/python -m wiring
+
+# One archive that installs Bedside on a computer of this kind without a network.
+bundle: .venv/installed
+	PYTHONPATH=tools $(BIN)/python -m bundle
 
 lint: .venv/installed .venv/typings-esp32 .venv/typings-rp2
 	$(BIN)/ruff format --check .
@@ -67,6 +73,8 @@ lint: .venv/installed .venv/typings-esp32 .venv/typings-rp2
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q \
 	  --group dev --extra demo --extra flash pyproject.toml -o requirements.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q \
+	  --extra demo --extra flash -c requirements.lock pyproject.toml -o requirements-run.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q \
 	  --group bench -c requirements.lock pyproject.toml -o requirements-bench.lock
 	for chip in esp32 rp2; do echo "micropython-$$chip-stubs micropython-stdlib-stubs" | tr ' ' '\n' | \

@@ -9,7 +9,11 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from bedside.clock import PeriodicTimer, awake, on_one_cpu
+
+pytestmark = pytest.mark.real_time
 
 
 def _children_of(pid: int) -> list[int]:

@@ -22,6 +22,8 @@ from bedside.places import BOARDS
 from bedside.sim.world import World
 from lockstep import PSM
 
+pytestmark = pytest.mark.real_time
+
 TRAINER = BOARDS / "cells" / "trainer.toml"
 # Frames under way when a process dies, and the reading of the clock from another thread.
 SLACK_TICKS = 15

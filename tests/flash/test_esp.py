@@ -25,6 +25,8 @@ from bedside.flash.keys import trusted_keys
 from bedside.flash.package import Package, load_package
 from micropython_images import ESP32S3, esp_image
 
+pytestmark = pytest.mark.real_time
+
 IMAGE = esp_image()
 OFFSET = 0x1000
 FLASH_MD5 = b"\x01\x13"

@@ -35,6 +35,8 @@ from bedside.sim.world import World
 from live import LiveBench
 from lockstep import PSM, alone
 
+pytestmark = pytest.mark.real_time
+
 ROOT = Path(__file__).parents[2]
 NAME = "psm1-slide"
 PORT = f"sim:{NAME}"

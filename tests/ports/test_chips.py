@@ -196,6 +196,7 @@ def bench_board(family: str, tmp_path: Path) -> Iterator[str]:
     os.close(slave)
 
 
+@pytest.mark.real_time
 def test_the_suite_for_any_board_passes_on_a_board_without_motors(bench_board: str) -> None:
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/hil", "--port", bench_board]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)

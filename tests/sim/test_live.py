@@ -10,6 +10,8 @@ import pytest
 
 from lockstep import PSM
 
+pytestmark = pytest.mark.real_time
+
 ROOT = Path(__file__).parents[2]
 
 
