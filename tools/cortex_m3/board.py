@@ -38,28 +38,41 @@ _ERRORS = ["-chardev", "file,id=console,path=/dev/fd/2,append=on"]
 
 def available() -> str:
     """Return why there is no emulated Cortex-M3 here, in one line, or nothing."""
-    missing = []
-    if not shutil.which(_COMPILER):
-        missing += ["gcc-arm-none-eabi", "libnewlib-arm-none-eabi"]
-    elif "/" not in subprocess.check_output([_COMPILER, "-print-file-name=nano.specs"], text=True):
-        missing.append("libnewlib-arm-none-eabi")
+    missing = compiler_lacks()
     if not shutil.which(_QEMU):
         missing.append("qemu-system-arm")
     return f"no emulated Cortex-M3 here: apt-get install {' '.join(missing)}" if missing else ""
 
 
+def compiler_lacks() -> list[str]:
+    """Return the packages that are missing to build a port."""
+    if not shutil.which(_COMPILER):
+        return ["gcc-arm-none-eabi", "libnewlib-arm-none-eabi"]
+    if "/" not in subprocess.check_output([_COMPILER, "-print-file-name=nano.specs"], text=True):
+        return ["libnewlib-arm-none-eabi"]
+    return []
+
+
 @functools.cache
 def build() -> Path:
     """Build what has changed; return the firmware's ELF file."""
+    return make(_PORT, "port") / "firmware.elf"
+
+
+def make(port: Path, name: str) -> Path:
+    """Build what has changed of the MicroPython port in the folder ``port``; return the folder that holds it.
+
+    Raises RuntimeError if that fails.
+    """
     _BUILD.mkdir(parents=True, exist_ok=True)
     with (_BUILD / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        output = _BUILD / "port"
+        output = _BUILD / name
         make = ["make", "--silent", f"-j{os.cpu_count()}", f"SOURCES={_sources()}", f"BUILD={output}"]
-        done = subprocess.run(make, cwd=_PORT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        done = subprocess.run(make, cwd=port, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         if done.returncode:
-            raise RuntimeError(f"cannot build the Cortex-M3 port:\n{done.stdout}")
-    return output / "firmware.elf"
+            raise RuntimeError(f"cannot build {port}:\n{done.stdout}")
+    return output
 
 
 def _sources() -> Path:

@@ -176,7 +176,7 @@ class Console:
     def _connect(self) -> None:
         self._connected = True
 
-    def open(self, seconds: float = 30.0) -> None:
+    def open(self, seconds: float = 5.0) -> None:
         """Wait until the chip has a console; raises ChipError if none comes within ``seconds``."""
         if not self._chip.run_until(lambda: self._connected, seconds):
             raise ChipError(f"no USB console within {seconds:g} s of the chip's time: is this a MicroPython?")

@@ -19,89 +19,22 @@ from bedside.places import FIRMWARE
 from rp2040.chip import Chip
 from rp2040.repl import RawRepl
 
+_PROGRAMS = Path(__file__).resolve().parent / "on_board"
+
 _TICKS = 1000
 _PERIOD_US = 1000
 # Half a period late is what the firmware counts as a late tick.
 _JITTER_MAX_US = _PERIOD_US // 2
 
-_TICK = f"""
-import gc
-from array import array
-from machine import Timer
-from time import ticks_diff, ticks_us
-
-stamps = array("i", [0] * {_TICKS + 1})
-taken = array("i", [0])
-
-def tick(timer):
-    n = taken[0]
-    if n <= {_TICKS}:
-        stamps[n] = ticks_us()
-        taken[0] = n + 1
-
-timer = Timer(freq={1_000_000 // _PERIOD_US}, mode=Timer.PERIODIC, hard=True, callback=tick)
-while taken[0] <= {_TICKS}:
-    garbage = [bytearray(100) for _ in range(20)]
-    gc.collect()
-timer.deinit()
-for n in range({_TICKS}):
-    print(ticks_diff(stamps[n + 1], stamps[n]))
-"""
-
+# Pins by which the host and a program wait for each other.
 _READY = 14
 _DONE = 15
 _ENCODERS = (4, 6)
-_COUNT = f"""
-from array import array
-from machine import Pin
-import micropython
-from ports.quadrature import Encoders
-
-inputs = array("i", [0] * 4)
-encoders = Encoders([({_ENCODERS[0]}, {_ENCODERS[0] + 1}), ({_ENCODERS[1]}, {_ENCODERS[1] + 1})])
-done = Pin({_DONE}, Pin.IN, Pin.PULL_DOWN)
-Pin({_READY}, Pin.OUT).on()
-# Busy, because the emulator's PIO rests while the CPU sleeps.
-while not done.value():
-    pass
-micropython.heap_lock()
-encoders.read(inputs, 1)
-micropython.heap_unlock()
-print(inputs[1], inputs[2], encoders.read_one(0), encoders.lost[0], encoders.lost[1])
-Pin({_READY}, Pin.IN)
-"""
-
 _PWM_HZ = 20_000
 _PWM = {2: 0.25, 3: 0.75}
-_DRIVE = (
-    "from machine import PWM, Pin\nimport time\n"
-    + "".join(
-        f"pwm{pin} = PWM(Pin({pin}), freq={_PWM_HZ}, duty_u16={round(65535 * duty)})\n" for pin, duty in _PWM.items()
-    )
-    + "time.sleep_ms(5)\n"
-    + "".join(f"pwm{pin}.deinit()\n" for pin in _PWM)
-)
-
+_UART = 0
 _BAUD = 1_000_000
 _BYTES = 200
-_LINK = f"""
-from machine import Pin, UART
-import time
-
-uart = UART(0, {_BAUD}, tx=Pin(0), rx=Pin(1), rxbuf=512, txbuf=512)
-came = bytearray({_BYTES})
-view = memoryview(came)
-n = 0
-Pin({_READY}, Pin.OUT).on()
-end = time.ticks_add(time.ticks_ms(), 2000)
-while n < len(came) and time.ticks_diff(end, time.ticks_ms()) > 0:
-    if uart.any():
-        n += uart.readinto(view[n:])
-uart.write(bytes(255 - byte for byte in came[:n]))
-uart.flush()
-print(n)
-Pin({_READY}, Pin.IN)
-"""
 
 
 class TrialError(BedsideError):
@@ -110,7 +43,7 @@ class TrialError(BedsideError):
 
 def timer(chip: Chip, repl: RawRepl) -> str:
     """Show that a hard timer ticks on while the program makes garbage and collects it."""
-    told = repl.run(_TICK, 30)
+    told = repl.run(program("ticks", TICKS=_TICKS, FREQUENCY=1_000_000 // _PERIOD_US), 30)
     intervals = [int(line) for line in told.split()]
     late = sorted(interval - _PERIOD_US for interval in intervals)
     line = f"{len(late)} ticks of {_PERIOD_US} us, off by {late[0]} / {statistics.median(late):g} / {late[-1]} us"
@@ -150,7 +83,7 @@ def encoder(chip: Chip, repl: RawRepl) -> str:
         chip.drive(pin + 1, False)
     unwatch = chip.watch(_READY, ready)
     try:
-        told = repl.run(_COUNT, 30).split()
+        told = repl.run(program("counts", ENCODERS=_ENCODERS, READY=_READY, DONE=_DONE), 30).split()
     finally:
         unwatch()
     expected = [sum(walk), -len(back) + (1 << 24), sum(walk), 0, 1]
@@ -168,7 +101,7 @@ def pwm(chip: Chip, repl: RawRepl) -> str:
 
     unwatch = [chip.watch(pin, recorder(pin)) for pin in _PWM]
     try:
-        repl.run(_DRIVE)
+        repl.run(program("drives", FREQUENCY=_PWM_HZ, DUTIES={pin: round(65535 * duty) for pin, duty in _PWM.items()}))
     finally:
         for end in unwatch:
             end()
@@ -191,18 +124,26 @@ def pwm(chip: Chip, repl: RawRepl) -> str:
 def link(chip: Chip, repl: RawRepl) -> str:
     """Show that UART 0 takes and sends bytes at the link's speed, without a loss."""
     said = random.Random(5).randbytes(_BYTES)
-    heard = chip.listen(0)
-    unwatch = chip.watch(_READY, lambda _, level: chip.say(0, said, _BAUD) if level else None)
+    heard = chip.listen(_UART)
+    unwatch = chip.watch(_READY, lambda _, level: chip.say(_UART, said, _BAUD) if level else None)
     try:
-        told = repl.run(_LINK, 30).strip()
+        told = repl.run(program("echoes", NUMBER=_UART, BAUD=_BAUD, BYTES=_BYTES, READY=_READY), 30).strip()
     finally:
         unwatch()
-    baud = chip.rp2040.uart[0].baud_rate
+    baud = chip.rp2040.uart[_UART].baud_rate
     if abs(baud / _BAUD - 1) > 0.01:
-        raise TrialError(f"UART 0 runs at {baud} baud, not at {_BAUD}")
+        raise TrialError(f"UART {_UART} runs at {baud} baud, not at {_BAUD}")
     if told != str(_BYTES) or bytes(255 - byte for byte in heard) != said:
-        raise TrialError(f"of {_BYTES} bytes to UART 0 {told} came, and {len(heard)} came back, not all of them right")
+        raise TrialError(
+            f"of {_BYTES} bytes to UART {_UART} {told} came, and {len(heard)} came back, not all of them right"
+        )
     return f"{_BYTES} bytes there and back at {baud} baud"
+
+
+def program(name: str, **values: object) -> str:
+    """Return a program of ``on_board``, with the values that it wants."""
+    given = "".join(f"{key} = {value!r}\n" for key, value in values.items())
+    return given + (_PROGRAMS / f"{name}.py").read_text(encoding="utf-8")
 
 
 def compiled(source: Path) -> bytes:
