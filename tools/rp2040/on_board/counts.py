@@ -1,4 +1,4 @@
-"""Encoders' counts, read as an interrupt reads them; the READY pin says that they count, the DONE pin that they stand."""
+"""Encoders read as an interrupt reads them; the READY pin says that they count, DONE that they stand."""
 
 from array import array
 

@@ -9,7 +9,7 @@ came = bytearray(BYTES)
 view = memoryview(came)
 n = 0
 Pin(READY, Pin.OUT).on()
-end = time.ticks_add(time.ticks_ms(), 2000)
+end = time.ticks_add(time.ticks_ms(), 300)
 while n < BYTES and time.ticks_diff(end, time.ticks_ms()) > 0:
     waiting = uart.any()
     if waiting:
