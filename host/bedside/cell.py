@@ -171,12 +171,14 @@ class Joint(Struct, forbid_unknown_fields=True):
 class BoardSlot(Struct, forbid_unknown_fields=True):
     """A board of the arm: ``type`` is a file in ``boards/``, or the path of one beside the cell file, ending in .toml.
 
-    ``port`` is a serial port, ``socket://HOST:PORT``, or ``sim:NAME``.
+    ``port`` is a serial port, ``socket://HOST:PORT``, or ``sim:NAME``; ``console`` is the port of the board's own REPL,
+    where its link has another.
     """
 
     name: Name
     type: str
     port: Annotated[str, Meta(pattern=r"^(sim:[A-Za-z0-9_-]+|(?!sim:).+)$")]
+    console: str | None = None
 
 
 class RunLoop(Struct, forbid_unknown_fields=True):

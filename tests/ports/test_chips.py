@@ -188,7 +188,7 @@ def bench_board(family: str, tmp_path: Path) -> Iterator[str]:
     config.write_text(json.dumps(config_of(BENCHES, {"led": 25}, LINK)))
     master, slave = pty.openpty()
     tty.setraw(slave)
-    command = [interpreter(), "-X", "heapsize=512K", str(DOUBLE / "board.py"), family, str(config)]
+    command = [interpreter(), "-X", "heapsize=512K", str(DOUBLE / "board.py"), family, str(config), "0" * 16]
     with subprocess.Popen(command, stdin=master, stdout=master, env=ENVIRONMENT) as process:
         yield os.ttyname(slave)
         process.kill()

@@ -31,14 +31,15 @@ def run(arguments: argparse.Namespace) -> None:
         raise FlashError("--port and --micropython are for one board at a time; name the board instead of --all")
     for slot in slots:
         kind = load_board_type(slot.type)
-        port = arguments.port or device_of(slot.port)
+        console = arguments.port or slot.console
+        port = console or device_of(slot.port)
         with _package(kind.chip, arguments) as package, _person(arguments, f"flashing {slot.name}") as person:
             if arguments.dry_run:
                 _print_commands(cell, slot, package, port, arguments)
                 continue
             if arguments.micropython:
                 _write_micropython(package, port, arguments, person)
-            update_board(cell, slot, package, person, arguments.port)
+            update_board(cell, slot, package, person, console)
 
 
 def _slots(cell: Cell, arguments: argparse.Namespace) -> list[BoardSlot]:

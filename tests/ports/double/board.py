@@ -1,4 +1,4 @@
-"""A board of chip family ARGV[1], "rp2" or "esp32", on the double in machine.py; ARGV[2] is its board.json."""
+"""A board of chip family ARGV[1], "rp2" or "esp32", on the double in machine.py: its board.json, and its build."""
 
 import sys
 from array import array
@@ -35,4 +35,4 @@ if FAMILY == "rp2":
 main._PORTS["linux"] = FAMILY
 
 if __name__ == "__main__":
-    main.main(sys.argv[2], build="0123456789abcdef")
+    main.main(sys.argv[2], build=sys.argv[3])
