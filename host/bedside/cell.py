@@ -258,21 +258,29 @@ def check_link_load(cell: Cell, name: str, command_hz: float) -> None:
     A USB link has no baud rate that could be too low, and a simulated board no wire.
     """
     slot = next(slot for slot in cell.board if slot.name == name)
-    kind = load_board_type(slot.type)
-    if not _is_real(slot, kind) or isinstance(kind.link, UsbLink):
-        return
-    from bedside.link.largest import command_bytes, feedback_bytes
-
-    joints = len(cell.joints_of(name))
-    rate, frame = max(command_hz, cell.arm.cycle_hz), max(command_bytes(joints), feedback_bytes(joints))
-    needed, baud = rate * frame * _BITS_PER_BYTE, kind.link.baud
-    if needed > _LINK_SHARE * baud:
+    share = link_share(cell, slot, command_hz)
+    if share is not None and share > _LINK_SHARE:
+        joints, baud = len(cell.joints_of(name)), load_board_type(slot.type).link.baud
+        rate, needed = max(command_hz, cell.arm.cycle_hz), share * baud
+        frame = needed / rate / _BITS_PER_BYTE
         raise CellError(
             f"board '{name}': {joints} joint{'s' * (joints > 1)} at {rate:g} Hz need {needed / 1000:.0f} kbaud, "
             f"{needed / baud:.0%} of a link of {baud / 1000:g}, where {_LINK_SHARE:.0%} is allowed; raise link.baud of "
             f"board file '{slot.type}' to {needed / _LINK_SHARE:.0f} or more, give the board fewer joints, or lower "
             f"arm.cycle_hz and the command rate to {int(_LINK_SHARE * baud / frame / _BITS_PER_BYTE)} Hz"
         )
+
+
+def link_share(cell: Cell, slot: BoardSlot, command_hz: float) -> float | None:
+    """Return the share of a board's link that the largest frames at ``command_hz`` fill; None if it has no wire."""
+    kind = load_board_type(slot.type)
+    if not _is_real(slot, kind) or isinstance(kind.link, UsbLink):
+        return None
+    from bedside.link.largest import command_bytes, feedback_bytes
+
+    joints = len(cell.joints_of(slot.name))
+    rate, frame = max(command_hz, cell.arm.cycle_hz), max(command_bytes(joints), feedback_bytes(joints))
+    return rate * frame * _BITS_PER_BYTE / kind.link.baud
 
 
 def _check(cell: Cell) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bedside import __version__
+from bedside.doctor.commands import add_parsers as add_doctor
 from bedside.errors import BedsideError
 from bedside.flash.commands import add_parsers
 
@@ -73,6 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     box.add_argument("--keep", action="store_true", help="leave it on the board; else it begins to record anew")
     box.set_defaults(run=_blackbox)
+
+    add_doctor(commands)
 
     demo = commands.add_parser("demo", help="all of it: boards, bridge, motion, a cut cable, a report")
     demo.add_argument(

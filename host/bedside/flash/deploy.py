@@ -128,6 +128,11 @@ def deploy(
     return slot
 
 
+def run(port: str, code: str) -> str:
+    """Run ``code`` on the board; return what it printed. Raises FlashError."""
+    return _mpremote(port, "exec", code)
+
+
 def reset(port: str) -> None:
     """Start the board anew. Raises FlashError."""
     _mpremote(port, "exec", "--no-follow", "import machine; machine.reset()")

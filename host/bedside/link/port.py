@@ -22,12 +22,12 @@ _CONNECT_S = 3.0
 class SerialPort:
     """A port by its name: a device, ``sim:NAME`` for a simulated board, or ``socket://HOST:PORT`` for a serial server.
 
-    Raises LinkError when it cannot be had.
+    ``dtr`` raises that line, without which MicroPython's USB port says nothing. Raises LinkError when it cannot be had.
     """
 
-    def __init__(self, name: str, baud: int) -> None:
+    def __init__(self, name: str, baud: int, dtr: bool = False) -> None:
         self.name = name
-        self._end = _connect(name) if name.startswith(_SOCKET) else _open(name, baud)
+        self._end = _connect(name) if name.startswith(_SOCKET) else _open(name, baud, dtr)
         self.fd: int = self._end.fileno()
         os.set_blocking(self.fd, False)
 
@@ -65,7 +65,7 @@ def device_of(name: str) -> str:
     return str(sim_directory() / name.removeprefix("sim:")) if name.startswith("sim:") else name
 
 
-def _open(name: str, baud: int) -> serial.Serial:
+def _open(name: str, baud: int, dtr: bool) -> serial.Serial:
     path = device_of(name)
     remedy = "start it with 'bedside sim CELL.toml'" if name.startswith("sim:") else "check the cable and the name"
     if not Path(path).exists():
@@ -73,7 +73,7 @@ def _open(name: str, baud: int) -> serial.Serial:
     try:
         port = serial.Serial(baudrate=baud, timeout=0, exclusive=True)
         # Opening must not reset an ESP32, whose reset and boot pins hang on these two lines.
-        port.dtr = False
+        port.dtr = dtr
         port.rts = False
         port.port = path
         port.open()

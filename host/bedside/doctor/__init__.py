@@ -1,0 +1,1 @@
+"""Says which boards are there, and what is wrong with them, with the cell file and with this computer."""
