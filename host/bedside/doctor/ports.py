@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bedside.boardfile import load_board_type
@@ -104,3 +104,8 @@ def all_ports(cell: Cell | None) -> list[Port]:
         chip = kind.facts.title if there.chip == "-" else there.chip
         ports[key] = Port(slot.port, kind.link.baud, chip, there.uid, there.dtr)
     return list(ports.values())
+
+
+def named(name: str, ports: list[Port], baud: int) -> Port:
+    """Return the port of this ``name``, at ``baud``, with what ``ports`` know of it."""
+    return next((replace(port, baud=baud) for port in ports if port.name == name), Port(name, baud))
