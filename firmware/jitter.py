@@ -62,7 +62,7 @@ def timed(times: "array[int]", tick_hz: int) -> None:
             times[at[0]] = ticks_diff(ticks_us(), start)
             at[0] = at[0] + 1
 
-    timer = Timer()
+    timer = Timer(-1)
     timer.init(mode=Timer.PERIODIC, freq=tick_hz, callback=note, hard=True)
     try:
         while at[0] < last and ticks_diff(ticks_us(), start) < 3_000_000:

@@ -86,10 +86,13 @@ def _examine(arguments: argparse.Namespace, cell: Cell | None, ports: list[Port]
     uids: dict[str, str] = {}
     for place in places:
         answer = ask(place.port)
-        # A look into a board also brings back one that rests in its REPL.
-        if not (arguments.deep and answer.kind is Kind.REPL):
-            report.take(board_findings(place, answer, uids))
-        if arguments.deep:
+        rested = arguments.deep and answer.kind is Kind.REPL
+        if rested:
+            # A look into a board brings back one that was left in its REPL.
+            report.take(deep_findings(place, answer))
+            answer = ask(place.port)
+        report.take(board_findings(place, answer, uids))
+        if arguments.deep and not rested:
             report.take(deep_findings(place, answer))
 
 

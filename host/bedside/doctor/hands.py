@@ -149,9 +149,7 @@ def brakes(boards: list[Board], say: Say) -> Iterator[Finding]:
                 "wire a button to ground and add the pin, or listen for the clicks at the next enable",
             )
             continue
-        say(
-            f"{board.name}: support what can fall, then press and hold its brake release; {', '.join(braked)} will click"
-        )
+        say(f"{board.name}: support what can fall; press and hold its brake release: {', '.join(braked)} will click")
         try:
             yield _clicked(board, say)
         except LinkError as error:
@@ -191,11 +189,8 @@ def _braked(board: Board, closed: bool, say: Say) -> bool:
     deadline = time.monotonic() + slowest_ms / 1000 + 0.5
     while time.monotonic() < deadline:
         flags = board.look(say).flags
-        if all(
-            bool(flag & _BRAKE_CLOSED) == closed
-            for flag, joint in zip(flags, board.joints, strict=False)
-            if joint.brake
-        ):
+        braked = [flag for flag, joint in zip(flags, board.joints, strict=False) if joint.brake]
+        if all(bool(flag & _BRAKE_CLOSED) == closed for flag in braked):
             return True
         time.sleep(_LOOK_S)
     return False
@@ -204,9 +199,8 @@ def _braked(board: Board, closed: bool, say: Say) -> bool:
 def _turned(board: Board, travel: Travel) -> Finding:
     what = f"{board.name}: {travel.joint.name}"
     unit = travel.joint.unit
-    found = (
-        f"went {travel.highest / MICRO:+.4f} and {travel.lowest / MICRO:+.4f} {unit}, is at {travel.now / MICRO:+.4f}"
-    )
+    highest, lowest, now = (f"{number / MICRO:+.4f}" for number in (travel.highest, travel.lowest, travel.now))
+    found = f"went {highest} and {lowest} {unit}, is at {now}"
     if travel.turned:
         return ok(what, found)
     return warn(what, "did not move", "turn it, or check its encoder's cable, supply and pins; a closed brake holds it")

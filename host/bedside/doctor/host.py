@@ -107,9 +107,8 @@ def timer_jitter() -> Finding:
         timer.close()
     late_us.sort()
     p99 = late_us[len(late_us) * 99 // 100]
-    found = (
-        f"late by {late_us[len(late_us) // 2]:.0f} us median, {p99:.0f} p99, {late_us[-1]:.0f} worst of {len(late_us)}"
-    )
+    median, worst = late_us[len(late_us) // 2], late_us[-1]
+    found = f"late by {median:.0f} us median, {p99:.0f} p99, {worst:.0f} worst of {len(late_us)}"
     if p99 <= _LATE_US:
         return ok("1 ms timer", found)
     return warn("1 ms timer", found, "end what else runs; in a virtual machine give it CPUs of its own")
@@ -124,9 +123,7 @@ def time_of_day() -> Finding:
         said = ""
     if said == "no":
         return warn("time of day", "not synchronised", "'sudo timedatectl set-ntp true', or set the clock")
-    return ok(
-        "time of day", "synchronised" if said == "yes" else "this computer does not tell whether it is synchronised"
-    )
+    return ok("time of day", "synchronised" if said == "yes" else "whether it is synchronised is not told here")
 
 
 def installed(program: str) -> Finding:
