@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-import sys
+from typing import TYPE_CHECKING
 
 from bedside.doctor.ports import Port
 from bedside.doctor.probe import Answer
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
 _HEAD = ("port", "chip", "serial number", "board", "joints", "firmware", "build", "state")
-NOTHING = (
+_NOTHING = (
     "no serial port and no simulated board here: check that the cable carries data (some only charge), that the board "
-    "has power, and that this user may open serial ports ('bedside doctor' says)\n"
+    "has power, and that this user may open serial ports ('bedside doctor' says)"
 )
 
 
 def write_ports(ports: list[Port], answers: list[Answer]) -> None:
     """Write a line for each of ``ports`` and who ``answers`` there."""
-    if not ports:
-        sys.stdout.write(NOTHING)
-        return
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False, soft_wrap=True)
     rows = [_row(port, answer) for port, answer in zip(ports, answers, strict=True)]
-    if sys.stdout.isatty():
-        _draw(rows)
-        return
-    widths = [max(len(row[column]) for row in [_HEAD, *rows]) for column in range(len(_HEAD))]
-    for row in [_HEAD, *rows]:
-        sys.stdout.write("  ".join(f"{text:{width}}" for text, width in zip(row, widths, strict=True)).rstrip() + "\n")
+    if not rows:
+        console.print(_NOTHING)
+    elif console.is_terminal:
+        console.print(_table(rows), soft_wrap=False)
+    else:
+        widths = [max(len(row[column]) for row in [_HEAD, *rows]) for column in range(len(_HEAD))]
+        for row in [_HEAD, *rows]:
+            console.print("  ".join(f"{text:{width}}" for text, width in zip(row, widths, strict=True)).rstrip())
 
 
 def _row(port: Port, answer: Answer) -> tuple[str, ...]:
@@ -36,9 +41,8 @@ def _row(port: Port, answer: Answer) -> tuple[str, ...]:
     return (port.name, port.chip, port.uid or who.uid, who.name, joints, who.firmware, who.build or "-", answer.text)
 
 
-def _draw(rows: list[tuple[str, ...]]) -> None:
-    """Draw ``rows`` so that they fit a terminal of 80 columns: what belongs together shares one."""
-    from rich.console import Console
+def _table(rows: list[tuple[str, ...]]) -> Table:
+    """Return ``rows`` as a table that fits a terminal of 80 columns: what belongs together shares one."""
     from rich.table import Table
     from rich.text import Text
 
@@ -51,7 +55,7 @@ def _draw(rows: list[tuple[str, ...]]) -> None:
         # What a board says of itself is text, not markup.
         cells = (port, _joined(chip, uid), who, _joined(firmware, build), state)
         table.add_row(*map(Text, cells))
-    Console().print(table)
+    return table
 
 
 def _joined(*texts: str) -> str:
