@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from serial.tools import list_ports
 
-from bedside.doctor.ports import serial_ports
+from bedside.doctor.ports import Port, serial_ports
+from bedside.doctor.probe import ask
 from bedside.link.port import SerialPort
 from bedside.sim.board import interpreter
 from command import Bedside
@@ -42,6 +43,15 @@ def test_a_port_in_use_is_said_to_be_so_and_left_alone(bedside: Bedside, boards:
         assert port.read() == b"", "nothing was asked behind its user's back"
     finally:
         port.close()
+
+
+def test_a_program_that_locks_nothing_is_found_by_what_it_has_open() -> None:
+    with Path("/dev/full").open("rb") as device, subprocess.Popen(["sleep", "60"], stdin=device) as terminal:
+        try:
+            assert ask(Port("/dev/full")).text == f"in use by sleep (process {terminal.pid}); end it"
+        finally:
+            terminal.kill()
+    assert ask(Port("/dev/full")).text.startswith("cannot be opened"), "it is no serial port"
 
 
 def test_where_nothing_is_one_line_says_what_to_check(bedside: Bedside, ports: Path) -> None:
