@@ -8,7 +8,11 @@ import time
 from hashlib import sha256
 from pathlib import Path
 
+import pytest
+
+from bedside.cell import load_cell
 from bedside.doctor import deep
+from bedside.doctor.boards import Place
 from bedside.doctor.findings import Grade
 from bedside.doctor.ports import Port
 from bedside.doctor.probe import Kind, ask
@@ -124,3 +128,25 @@ def test_an_interrupting_timers_ticks_are_noted_without_allocating(tmp_path: Pat
     )
     script.write_text(script.read_text() + "print(min(times) >= 0)\n")
     assert run_micropython(script).split() == [b"0", b"off", b"True"]
+
+
+def test_a_board_whose_repl_is_on_another_cable_is_not_sent_there_unless_that_is_plugged_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cell = load_cell(PSM)
+    slot = cell.board[0]
+    who = Identity(0, 0, "0.1.0", 1000, 0, "psm1-base", "e6614c", "", [])
+    adapter, usb, own = Port("/dev/ttyUSB0"), Port("/dev/ttyACM0", uid="E6614C"), Port("/dev/ttyACM1", uid="E6614C")
+    s3 = Port("/dev/ttyACM2", uid="E6:61:4C")
+
+    def repl(port: Port, kind: str | None, *ports: Port) -> Port | None:
+        monkeypatch.setattr(deep, "serial_ports", lambda: list(ports))
+        slot.type = kind or "sim"
+        return deep._repl_of(Place("psm1-base", port, *((cell, slot) if kind else ())), who)
+
+    assert repl(adapter, "esp32-bench", adapter) == adapter, "its link is the console"
+    assert repl(adapter, "pico", adapter) is None
+    assert repl(adapter, None, adapter) is None, "nobody says that its link is the console"
+    assert repl(adapter, "pico", adapter, usb) == usb
+    assert repl(own, "pico2", own, usb) == usb, "the other of two on one cable"
+    assert repl(adapter, "esp32-s3", adapter, s3) == s3

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ _TO_REPL_S = 10.0
 _STEPS_US = (2, 5, 10, 20, 50, 100, 200, 500)
 _LATE_US = 500
 _BAR = 40
+_PLUG_IN = "plug in the board's own USB cable, too; if its link is the console, give the cell file, which says so"
 # What MicroPython's unix port calls its platform.
 _SIMULATED = "linux"
 
@@ -65,7 +67,7 @@ def deep_findings(place: Place, answer: Answer) -> Iterator[Finding]:
             return
         repl, tick_hz = _repl_of(place, answer.identity), answer.identity.tick_hz
         if not repl:
-            yield warn(what, "not done: no port of its REPL is to be seen", "plug in the board's own USB cable, too")
+            yield warn(what, "not done: no port of its REPL is to be seen", _PLUG_IN)
             return
     else:
         return  # nobody there who could be looked into, which has been told
@@ -88,10 +90,15 @@ def deep_findings(place: Place, answer: Answer) -> Iterator[Finding]:
 
 
 def _repl_of(place: Place, identity: Identity) -> Port | None:
-    """Return the port of the board's REPL: its link's, or on another interface or cable one with the chip's number."""
-    if place.kind is None or isinstance(place.kind.link, ConsoleLink) or place.port.name.startswith("sim:"):
+    """Return the port of the board's REPL: its link's, or one that has the chip's number; None if there is none.
+
+    A board whose REPL is out of reach would have to be switched off and on.
+    """
+    if place.port.name.startswith(("sim:", "socket://")) or (place.kind and isinstance(place.kind.link, ConsoleLink)):
         return place.port
-    return next((port for port in serial_ports() if port.uid.lower() == identity.uid and port != place.port), None)
+    link = os.path.realpath(place.port.path)
+    numbered = [port for port in serial_ports() if port.uid.replace(":", "").lower() == identity.uid]
+    return next((port for port in numbered if os.path.realpath(port.path) != link), None)
 
 
 def _end_firmware(place: Place) -> None:

@@ -77,17 +77,17 @@ def _open(name: str, baud: int, dtr: bool) -> serial.Serial:
         port.rts = False
         port.port = path
         port.open()
-    except (serial.SerialException, OSError) as error:
+        # With VMIN 0, as pyserial leaves it, a read without data looks like an unplugged port's end of file.
+        settings = termios.tcgetattr(port.fileno())
+        settings[6][termios.VMIN] = 1
+        termios.tcsetattr(port.fileno(), termios.TCSANOW, settings)
+    except (serial.SerialException, OSError, termios.error) as error:
         if "exclusively lock" in str(error):
             raise LinkError(f"port {name}: in use by another program; end the other bridge or terminal") from None
         raise LinkError(f"port {name}: cannot be opened ({error}); {remedy}") from None
     # A pseudo-terminal has no low-latency mode to set.
     with contextlib.suppress(ValueError, OSError, NotImplementedError):
         port.set_low_latency_mode(True)
-    # With VMIN 0, as pyserial leaves it, a read without data looks like an unplugged port's end of file.
-    settings = termios.tcgetattr(port.fileno())
-    settings[6][termios.VMIN] = 1
-    termios.tcsetattr(port.fileno(), termios.TCSANOW, settings)
     return port
 
 
