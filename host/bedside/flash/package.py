@@ -43,8 +43,8 @@ SIGNATURE = "manifest.sig"
 LOADER = "loader.py"
 CONFIG = "board.json"
 _COMPILED = "firmware"
-# The loader goes to the board as it is; update.py runs there, and does not stay.
-_NO_MODULES = (LOADER, "update.py")
+# The loader goes to the board as it is; the others run there while its REPL has the port, and do not stay.
+_NO_MODULES = (LOADER, "update.py", "jitter.py")
 # The program's entry has another name on the board, whose main.py is the loader.
 _MAIN, _PROGRAM = "main", "program"
 
