@@ -4,6 +4,7 @@ Each message in is one tick and carries ``inputs``; the answer carries ``outputs
 So a board runs in real time or in virtual time without knowing which.
 """
 
+import json
 from array import array
 
 from ports import INPUTS_SIZE, OUTPUTS_SIZE, TO_KEEP, WATCHDOG
@@ -11,6 +12,14 @@ from ports import INPUTS_SIZE, OUTPUTS_SIZE, TO_KEEP, WATCHDOG
 # Behind the inputs the harness says at boot what it has kept.
 _KEPT = INPUTS_SIZE
 HARNESS_SIZE = INPUTS_SIZE + OUTPUTS_SIZE - TO_KEEP
+
+
+def configuration(path: str) -> "dict[str, object]":
+    """Return what stands in the board's JSON file. A simulated chip has no number, so the board's name is in it."""
+    with open(path) as file:
+        config = json.load(file)
+    config.setdefault("uid", "sim-" + config["name"])
+    return config
 
 
 class Harness:

@@ -8,7 +8,7 @@ driver does, so that a tick may take its time.
 import mps2
 
 from ports import BYTES, OUTPUTS_SIZE, TICK
-from ports.harness import Harness
+from ports.harness import Harness, configuration
 
 _LINK = 0
 _HARNESS = 1
@@ -52,6 +52,7 @@ class Port(Harness):
         mps2.write(_LINK, buffer, n)
 
 
-def open_board(inputs: str, name: str, uid: str, tick_hz: str, *joints: str) -> "tuple[Port, dict[str, object]]":
-    """Return the port, and the configuration from the script's arguments: there is neither a file nor JSON here."""
-    return Port(int(tick_hz), inputs), {"name": name, "uid": uid, "joints": list(joints)}
+def open_board(config_path: str, inputs: str) -> "tuple[Port, dict[str, object]]":
+    """Return the port, and the configuration in the JSON file at ``config_path``."""
+    config = configuration(config_path)
+    return Port(config["tick_hz"], inputs), config

@@ -4,12 +4,11 @@ Standard input and output are the board's serial port (the far end of a pseudo-t
 a pipe out.
 """
 
-import json
 import select
 import sys
 
 from ports import BYTES, TICK
-from ports.harness import HARNESS_SIZE, Harness
+from ports.harness import HARNESS_SIZE, Harness, configuration
 
 
 class Port(Harness):
@@ -58,7 +57,5 @@ class Port(Harness):
 
 def open_board(config_path: str, *harness: str) -> "tuple[Port, dict[str, object]]":
     """Return the port, and the configuration in the JSON file at ``config_path``."""
-    with open(config_path) as file:
-        config = json.load(file)
-    config.setdefault("uid", "sim-" + config["name"])
+    config = configuration(config_path)
     return Port(config["tick_hz"], *harness), config

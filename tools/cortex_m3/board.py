@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import functools
-import json
 import os
 import re
 import shutil
@@ -17,10 +16,12 @@ import socket
 import subprocess
 import sys
 import tarfile
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bedside.places import FIRMWARE
+from bedside.sim.board import REPL_RESET, Chip
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PORT = Path(__file__).resolve().parent / "port"
@@ -92,12 +93,15 @@ def _sources() -> Path:
     return unpacked
 
 
-def command(script: Path | None, arguments: Sequence[str], path: Sequence[Path], *devices: str) -> list[str]:
+def command(
+    script: Path | None, arguments: Sequence[str], path: Sequence[Path], *devices: str, console: str = "uart"
+) -> list[str]:
     """Return the QEMU command that runs ``script`` as ``micropython script.py arguments`` would, or the REPL.
 
-    The character device named ``console`` is where it prints.
+    The ``console`` is UART 0, as a board's, or the "host"'s. What a script prints always goes to the character device
+    named ``console``. The folder in which QEMU is started is the board's flash.
     """
-    lines = [":".join(str(folder.resolve()) for folder in path)]
+    lines = [console, ":".join(str(folder.resolve()) for folder in path)]
     if script:
         lines += [str(script.resolve()), *arguments]
     line = "\n".join(lines).replace(",", ",,")
@@ -113,7 +117,7 @@ def run(
     Raises subprocess.CalledProcessError, with the output, when it ends with another status than 0.
     """
     devices = ["-serial", "none", "-chardev", "stdio,id=console,signal=off", *(_COUNTING if icount else [])]
-    qemu = command(script, arguments, path, *devices)
+    qemu = command(script, arguments, path, *devices, console="host")
     done = subprocess.run(qemu, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=timeout, check=False)
     if done.returncode:
         failed = subprocess.CalledProcessError(done.returncode, script.name, done.stdout)
@@ -123,33 +127,53 @@ def run(
 
 
 @contextlib.contextmanager
-def serve(script: Path | None = None, *arguments: str, path: Sequence[Path] = (FIRMWARE,)) -> Iterator[str]:
-    """Run ``script``, or the REPL, with UART 0 behind a loopback port; yield its name for pyserial."""
+def serve(
+    script: Path | None = None, *arguments: str, path: Sequence[Path] = (FIRMWARE,), flash: Path | None = None
+) -> Iterator[str]:
+    """Run ``script``, or the REPL, with UART 0 behind a loopback port; yield its name for pyserial.
+
+    ``flash`` is the board's file system, else the folder that is current. The board comes back from a reset.
+    """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         # Without nodelay each exchange waits for a delayed acknowledgement, 44 ms.
         link = ["-chardev", f"socket,id=link,fd={listener.fileno()},server=on,wait=off,nodelay=on"]
         qemu = command(script, arguments, path, *link, "-serial", "chardev:link", *_ERRORS)
-        process = subprocess.Popen(qemu, pass_fds=[listener.fileno()])
+
+        def start() -> subprocess.Popen[bytes]:
+            return subprocess.Popen(qemu, pass_fds=[listener.fileno()], cwd=flash)
+
+        running = [start()]
+
+        def start_again() -> None:
+            while running[-1].wait() == REPL_RESET:
+                running.append(start())
+
+        thread = threading.Thread(target=start_again)
+        thread.start()
         try:
             yield f"socket://127.0.0.1:{listener.getsockname()[1]}"
         finally:
-            process.kill()
-            process.wait()
+            running[-1].kill()
+            thread.join()
 
 
-def simulated(main: Path, config: Path, harness_in: str, harness_out: str) -> list[str]:
-    """Return the command of a simulated board: the link on standard input and output, the harness on UART 1.
+_LINK = ["-chardev", "stdio,id=link,signal=off", "-serial", "chardev:link"]
 
-    The board has no JSON, so the configuration that the unix port reads from a file comes as arguments.
-    """
-    settings = json.loads(config.read_text(encoding="utf-8"))
+
+def _run(main: Path, path: Sequence[Path], config: Path, harness_in: str, harness_out: str) -> list[str]:
+    """Return the command of a simulated board: the link on standard input and output, the harness on UART 1."""
     # QEMU opens a pair of pipes by one name with two endings.
     pipes = config.with_suffix("")
     inputs, bell, outputs = (str(pipes.with_suffix(ending)) for ending in (".inputs", ".in", ".out"))
     Path(outputs).unlink(missing_ok=True)
     Path(outputs).symlink_to(harness_out)
-    arguments = [inputs, settings["name"], settings["uid"], str(settings["tick_hz"]), *settings["joints"]]
-    link = ["-chardev", "stdio,id=link,signal=off", "-serial", "chardev:link"]
     harness = ["-chardev", f"pipe,id=harness,path={pipes}", "-serial", "chardev:harness"]
-    qemu = [*_WITH_PARENT, *command(main, arguments, [FIRMWARE], *link, *harness, *_ERRORS)]
+    qemu = [*_WITH_PARENT, *command(main, [str(config), inputs], path, *_LINK, *harness, *_ERRORS)]
     return [*_WITH_PARENT, sys.executable, str(_PORT.parent / "bell.py"), harness_in, inputs, bell, *qemu]
+
+
+def _repl() -> list[str]:
+    return [*_WITH_PARENT, *command(None, [], [], *_LINK, *_ERRORS)]
+
+
+simulated = Chip(_run, _repl)

