@@ -98,8 +98,8 @@ def command(
 ) -> list[str]:
     """Return the QEMU command that runs ``script`` as ``micropython script.py arguments`` would, or the REPL.
 
-    The ``console`` is UART 0, as a board's, or the "host"'s. What a script prints always goes to the character device
-    named ``console``. The folder in which QEMU is started is the board's flash.
+    The ``console`` is UART 0, as a board's, and what a script prints goes to QEMU's standard error as well; or it is the
+    "host"'s, QEMU's standard output. The folder in which QEMU is started is the board's flash.
     """
     lines = [console, ":".join(str(folder.resolve()) for folder in path)]
     if script:

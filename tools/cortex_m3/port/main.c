@@ -106,6 +106,7 @@ static const char *take_command_line(char *console) {
     char *path = cut(console, '\n');
     char *script = path ? cut(path, '\n') : NULL;
     console_is_uart = strcmp(console, "uart") == 0;
+    semihosting_console(console_is_uart ? CONSOLE_ERRORS : CONSOLE_OUTPUT);
     for (char *next, *argument = script; argument; argument = next) {
         next = cut(argument, '\n');
         add_str(mp_sys_argv, argument);

@@ -22,6 +22,9 @@
 #define MICROPY_ERROR_REPORTING         (MICROPY_ERROR_REPORTING_DETAILED)
 #define MICROPY_PYEXEC_ENABLE_EXIT_CODE_HANDLING (1)
 
+// A tool may send half of it before it waits for a word, which takes milliseconds here. It is what uart.c holds.
+#define MICROPY_REPL_STDIN_BUFFER_MAX   (2048)
+
 #define MICROPY_PY_SYS_PLATFORM         "mps2"
 // Files are streams, and so are .mpy files; the console is none.
 #define MICROPY_PERSISTENT_CODE_LOAD    (1)

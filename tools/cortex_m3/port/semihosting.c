@@ -66,11 +66,16 @@ int semihosting_errno(void) {
     return call(SYS_ERRNO, NULL);
 }
 
-void semihosting_print(const char *text, size_t size) {
-    static int console = -1;
+static int console = -1;
+
+void semihosting_console(int mode) {
     if (console < 0) {
-        console = semihosting_open(":tt", OPEN_WRITE);
+        console = semihosting_open(":tt", mode);
     }
+}
+
+void semihosting_print(const char *text, size_t size) {
+    semihosting_console(CONSOLE_OUTPUT);
     semihosting_write(console, text, size);
 }
 

@@ -26,6 +26,10 @@ bool semihosting_rename(const char *from, const char *to);
 bool semihosting_shell(const char *command);
 // Why the last call failed: one of MP_E...
 int semihosting_errno(void);
+// Chooses the console, once; without it, QEMU's standard output is.
+#define CONSOLE_OUTPUT  OPEN_WRITE
+#define CONSOLE_ERRORS  OPEN_APPEND
+void semihosting_console(int mode);
 // Writes on the console.
 void semihosting_print(const char *text, size_t size);
 // Fills the buffer with the command line, ended by a zero; returns whether there is one.
