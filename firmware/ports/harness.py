@@ -14,12 +14,12 @@ _KEPT = INPUTS_SIZE
 HARNESS_SIZE = INPUTS_SIZE + OUTPUTS_SIZE - TO_KEEP
 
 
-def configuration(path: str) -> "dict[str, object]":
-    """Return what stands in the board's JSON file. A simulated chip has no number, so the board's name is in it."""
+def configuration(path: str) -> "tuple[dict[str, object], int]":
+    """Return what stands in the board's JSON file, and its ``tick_hz``. For a chip's number it has the board's name."""
     with open(path) as file:
         config = json.load(file)
     config.setdefault("uid", "sim-" + config["name"])
-    return config
+    return config, config["tick_hz"]
 
 
 class Harness:

@@ -54,5 +54,5 @@ class Port(Harness):
 
 def open_board(config_path: str, inputs: str) -> "tuple[Port, dict[str, object]]":
     """Return the port, and the configuration in the JSON file at ``config_path``."""
-    config = configuration(config_path)
-    return Port(config["tick_hz"], inputs), config
+    config, tick_hz = configuration(config_path)
+    return Port(tick_hz, inputs), config

@@ -57,5 +57,5 @@ class Port(Harness):
 
 def open_board(config_path: str, *harness: str) -> "tuple[Port, dict[str, object]]":
     """Return the port, and the configuration in the JSON file at ``config_path``."""
-    config = configuration(config_path)
-    return Port(config["tick_hz"], *harness), config
+    config, tick_hz = configuration(config_path)
+    return Port(tick_hz, *harness), config

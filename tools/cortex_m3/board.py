@@ -98,7 +98,7 @@ def command(
 ) -> list[str]:
     """Return the QEMU command that runs ``script`` as ``micropython script.py arguments`` would, or the REPL.
 
-    The ``console`` is UART 0, as a board's, and what a script prints goes to QEMU's standard error as well; or it is the
+    The ``console`` is UART 0, as a board's, and QEMU's standard error gets what a script prints as well; or it is the
     "host"'s, QEMU's standard output. The folder in which QEMU is started is the board's flash.
     """
     lines = [console, ":".join(str(folder.resolve()) for folder in path)]

@@ -166,6 +166,9 @@ static mp_obj_t files_builtin_open(size_t n, const mp_obj_t *positional, mp_map_
     file_t *file = mp_obj_malloc_with_finaliser(file_t, binary ? &bytes_type : &text_type);
     file->handle = CLOSED;
     file->handle = files_open(mp_obj_str_get_str(arguments[0].u_obj), how);
+    if (how == OPEN_APPEND) {
+        semihosting_seek_end(file->handle);
+    }
     return MP_OBJ_FROM_PTR(file);
 }
 MP_DEFINE_CONST_FUN_OBJ_KW(mp_builtin_open_obj, 1, files_builtin_open);

@@ -6,6 +6,7 @@
 #define SYS_CLOSE           (0x02)
 #define SYS_WRITE           (0x05)
 #define SYS_READ            (0x06)
+#define SYS_SEEK            (0x0A)
 #define SYS_FLEN            (0x0C)
 #define SYS_REMOVE          (0x0E)
 #define SYS_RENAME          (0x0F)
@@ -48,6 +49,10 @@ size_t semihosting_write(int handle, const void *buffer, size_t size) {
 size_t semihosting_size(int handle) {
     int32_t size = call(SYS_FLEN, (uint32_t[]) {handle});
     return size < 0 ? 0 : size;
+}
+
+void semihosting_seek_end(int handle) {
+    call(SYS_SEEK, (uint32_t[]) {handle, semihosting_size(handle)});
 }
 
 bool semihosting_remove(const char *path) {

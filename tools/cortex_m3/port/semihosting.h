@@ -16,6 +16,8 @@ void semihosting_close(int handle);
 size_t semihosting_read(int handle, void *buffer, size_t size);
 // Returns the number of bytes written.
 size_t semihosting_write(int handle, const void *buffer, size_t size);
+// Lets the next byte be written behind the last one; QEMU 7 forgets to when a file is opened for that.
+void semihosting_seek_end(int handle);
 // Returns the file's size in bytes.
 size_t semihosting_size(int handle);
 // Removes a file or an empty folder; returns whether it did.
