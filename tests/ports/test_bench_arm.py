@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import pty
@@ -67,15 +68,17 @@ def board_of(cell_name: str, folder: Path) -> Iterator[Path]:
 def test_a_bare_board_is_bridged_and_driven_like_any_arm(cell: str, tmp_path: Path) -> None:
     bedside = [sys.executable, "-m", "bedside.cli"]
     with board_of(cell, tmp_path) as path:
-        with subprocess.Popen([*bedside, "bridge", str(path)], stdout=subprocess.PIPE, text=True) as bridge:
-            assert bridge.stdout
-            assert "1 boards, listening" in bridge.stdout.readline()
+        with subprocess.Popen([*bedside, "bridge", str(path)], stderr=subprocess.PIPE, text=True) as bridge:
+            assert bridge.stderr
+            assert "1 boards, listening" in bridge.stderr.readline()
             log = tmp_path / "log.csv"
             drive = [*bedside, "drive", str(path), "--seconds", "2", "--log", str(log)]
             done = subprocess.run(drive, capture_output=True, text=True, timeout=60, check=False)
             bridge.terminate()
-            told = bridge.stdout.read()
+            told = bridge.stderr.read()
         assert done.returncode == 0, done.stderr + told
-    header, *lines = log.read_text().splitlines()
-    column = header.split(",").index("shoulder_position") if "shoulder_position" in header else None
-    print(header, lines[-1], column)
+    with log.open() as file:
+        rows = [row for row in csv.DictReader(file) if row["state"] == "ENABLED"]
+    places = [float(row["pos_shoulder"]) for row in rows]
+    assert max(places) - min(places) > 0.2
+    assert max(abs(float(row["setpoint_shoulder"]) - float(row["pos_shoulder"])) for row in rows) < 0.05
