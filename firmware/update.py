@@ -43,6 +43,18 @@ def text(path: str) -> str:
         return ""
 
 
+def is_whole(slot: str, there: "dict[str, str]") -> bool:
+    """Return whether the loader would run what is in ``slot``, whose files' SHA-256 are ``there``."""
+    try:
+        stated = json.loads(text(slot + "/manifest.json"))["files"]
+        for path in stated:
+            if there[path] != stated[path]["sha256"]:
+                return False
+        return True
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
 def remove(path: str) -> None:
     """Remove the file if there is one."""
     try:
@@ -67,7 +79,8 @@ def survey() -> None:
     version = sys.implementation[1][:3]  # type: ignore[index]
     machine = getattr(sys.implementation, "_machine", sys.platform)
     mpy = getattr(sys.implementation, "_mpy", 0)
-    print(json.dumps([sys.platform, machine, version, mpy, loader, text("active"), slots, roles]))
+    whole = [slot for slot in slots if is_whole(slot, slots[slot])]
+    print(json.dumps([sys.platform, machine, version, mpy, loader, text("active"), slots, whole, roles]))
 
 
 def prepare(slot: str, keep: "list[str]", folders: "list[str]") -> None:

@@ -17,6 +17,8 @@ _OUTPUT_MAX = 0.05
 # As long as a board allows, because this computer has other things to do.
 _OPERATOR_TIMEOUT_MS, _LINK_TIMEOUT_MS = 500, 200
 _ANYWHERE = (-1000.0, 1000.0)
+# How much a count is on a board that nobody knows is a guess, so a joint that settles may seem to have gone far.
+_STANDSTILL = 0.2
 _ANY_SUPPLY_MV = (0, 100_000)
 _LATE_MAX_US = 100_000
 _SUPPLY, _LATE = slice(6, 8), 8
@@ -36,6 +38,7 @@ class LiveBench(BoardBench):
             gentle.name, gentle.channel, gentle.board = joint.name, channel, self.name
             gentle.gains.output_max = _OUTPUT_MAX
             gentle.limits.position = _ANYWHERE
+            gentle.limits.standstill = _STANDSTILL
             gentle.sensor = None
             self.joints.append(gentle)
         arm = Arm(self.name, operator_timeout_ms=_OPERATOR_TIMEOUT_MS, link_timeout_ms=_LINK_TIMEOUT_MS, hold_ms=200)

@@ -115,21 +115,26 @@ def person(told: list[str], answer: bool = True) -> Person:
 
 
 def test_a_flashed_board_says_its_build_and_passes_the_suite_for_any_board(
-    board: SimBoard, cell: Cell, package: Package
+    home: Path, cell: Cell, package: Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[str] = []
-    update_board(cell, cell.board[0], package, person(told))
-    build = image_for(package, cell).build
-    assert identify().build == build
-    assert told == [
-        f"board '{NAME}': writing build {build} to {device_of(PORT)}",
-        f"board '{NAME}': runs build {build}",
-    ]
-    update_board(cell, cell.board[0], package, person(told))
-    assert told[2:] == [f"board '{NAME}': runs build {build} already"]
-    close(connect(cell))
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/hil", "--port", PORT]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+    monkeypatch.setenv("BEDSIDE_SIM", str(tmp_path))
+    with subprocess.Popen([sys.executable, "-m", "bedside.cli", "sim", str(PSM)], stdout=subprocess.PIPE) as simulation:
+        assert simulation.stdout
+        simulation.stdout.readline()
+        told: list[str] = []
+        update_board(cell, cell.board[0], package, person(told))
+        build = image_for(package, cell).build
+        assert identify().build == build
+        assert told == [
+            f"board '{NAME}': writing build {build} to {device_of(PORT)}",
+            f"board '{NAME}': runs build {build}",
+        ]
+        update_board(cell, cell.board[0], package, person(told))
+        assert told[2:] == [f"board '{NAME}': runs build {build} already"]
+        close(connect(cell))
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/hil", "--port", PORT]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+        simulation.terminate()
     assert "12 passed" in done.stdout, done.stdout[-3000:]
 
 

@@ -14,7 +14,7 @@ from bedside.cell import BoardSlot, Cell, link_share
 from bedside.doctor.findings import Finding, fail, failed, ok, warn
 from bedside.doctor.ports import Port
 from bedside.doctor.probe import Answer, Kind, state_text
-from bedside.errors import LinkError
+from bedside.errors import BedsideError, LinkError
 from bedside.link import blackbox, causes, schema
 from bedside.link.board import SCHEMA, BoardLink
 from bedside.link.messages import DISABLED, FAULT, OFF, RESET_CAUSES, Feedback, Identity
@@ -101,7 +101,7 @@ def _identity(place: Place, identity: Identity, uids: dict[str, str]) -> Iterato
     if place.cell and place.slot:
         try:
             check_identity(place.cell, place.slot.name, place.slot.port, identity)
-        except LinkError as error:
+        except BedsideError as error:
             yield failed(what, error)
             return
     yield ok(what, f"'{identity.name}' ({identity.uid}) with {joints}, {identity.tick_hz} Hz")
@@ -115,7 +115,7 @@ def _firmware(label: str, identity: Identity) -> Finding:
 
 
 def _build(label: str, identity: Identity) -> Finding:
-    """Tell the build. What the cell's build should be is to be compared here."""
+    """Tell the build, which has been held against the cell file's with the identity."""
     return ok(f"{label}: build", identity.build or "none told; its firmware was not put there by 'bedside flash'")
 
 

@@ -16,7 +16,7 @@ from bedside.flash import deploy, esp, uf2
 from bedside.flash.chips import CHIPS, Esp
 from bedside.flash.keys import load_signing_key, signing_key_path, trusted_keys
 from bedside.flash.package import Package, board_image, build_package, load_package
-from bedside.flash.update import Person, update_board
+from bedside.flash.update import Person, ask_before_erasing, update_board
 from bedside.link.port import device_of
 
 
@@ -38,6 +38,7 @@ def run(arguments: argparse.Namespace) -> None:
                 _print_commands(cell, slot, package, port, arguments)
                 continue
             if arguments.micropython:
+                ask_before_erasing(cell, slot, person)
                 _write_micropython(package, port, arguments, person)
             update_board(cell, slot, package, person, console)
 

@@ -27,6 +27,8 @@ _ON_BOARD = FIRMWARE / "update.py"
 MANIFEST = "manifest.json"
 # A board that writes its flash, or an emulated one, is silent for some seconds.
 _PATIENCE_S = 20.0
+# What is asked at first may have been said before the REPL was there; then it is asked again.
+_SURVEY_S = 8.0
 _AGAIN = "the board goes on with what it had; run the same command again"
 # What mpremote, or the board's MicroPython, says when something goes wrong.
 _MEANINGS = {
@@ -45,7 +47,10 @@ Progress = Callable[[float, float], None]
 
 @dataclass(frozen=True)
 class Survey:
-    """What a board says is on it: SHA-256 of the loader, and of each file in each slot by its path there."""
+    """What a board says is on it: SHA-256 of the loader, and of each file in each slot by its path there.
+
+    The loader would run the slots that are ``whole``.
+    """
 
     platform: str
     machine: str
@@ -54,12 +59,14 @@ class Survey:
     loader: str
     active: str
     slots: dict[str, dict[str, str]]
+    whole: list[str]
     configs: dict[str, str]
 
     @property
     def running(self) -> str:
-        """The slot that the loader tries first."""
-        return self.active if self.active in SLOTS else SLOTS[0]
+        """The slot that the loader runs: the active one, or else the other, if it is whole."""
+        active = self.active if self.active in SLOTS else SLOTS[0]
+        return active if active in self.whole or not self.whole else self.whole[0]
 
     @property
     def chip(self) -> str:
@@ -83,14 +90,16 @@ class Survey:
 
 def survey(port: str) -> Survey:
     """Ask the board what is on it. Raises FlashError."""
-    said = _mpremote(port, "exec", _code("survey()"))
+    said = _mpremote(port, "exec", _code("survey()"), patience_s=_SURVEY_S)
     try:
-        platform, machine, version, mpy, loader, active, slots, configs = json.loads(said.strip().splitlines()[-1])
+        platform, machine, version, mpy, loader, active, slots, whole, configs = json.loads(
+            said.strip().splitlines()[-1]
+        )
     except (ValueError, IndexError):
         raise FlashError(
             f"port {port}: the board's answer makes no sense: {said[-200:]!r}; reset it and try again"
         ) from None
-    return Survey(platform, machine, tuple(version), mpy, loader, active, slots, configs)
+    return Survey(platform, machine, tuple(version), mpy, loader, active, slots, whole, configs)
 
 
 def deploy(
@@ -156,12 +165,9 @@ def target(found: Survey) -> str:
 
 
 def is_there(found: Survey, loader: bytes, manifest: bytes) -> bool:
-    """Return whether the board runs exactly this already."""
-    return (
-        found.active in SLOTS
-        and found.loader == _hash(loader)
-        and found.slots[found.active].get(MANIFEST) == _hash(manifest)
-    )
+    """Return whether the board will run exactly this: the active slot has this manifest, and is as it says."""
+    is_active = found.active in found.whole and found.running == found.active
+    return is_active and found.loader == _hash(loader) and found.slots[found.active].get(MANIFEST) == _hash(manifest)
 
 
 def _copy(port: str, scratch: Path, files: dict[str, bytes], progress: Progress = lambda done, of: None) -> None:
@@ -196,9 +202,16 @@ def _code(call: str) -> str:
     return f"{_ON_BOARD.read_text(encoding='utf-8')}\n{call}\n"
 
 
-def _mpremote(port: str, *arguments: str, told: Callable[[str], None] = lambda line: None) -> str:
-    """Run mpremote on ``port``; return what it printed, telling each line at once. Raises FlashError."""
-    command = [sys.executable, "-m", "mpremote", "connect", os.path.realpath(port) if port.startswith("/") else port]
+def _mpremote(
+    port: str, *arguments: str, told: Callable[[str], None] = lambda line: None, patience_s: float = _PATIENCE_S
+) -> str:
+    """Run mpremote on ``port``; return what it printed, telling each line at once.
+
+    Raises FlashError, also when it prints nothing for ``patience_s`` seconds.
+    """
+    device = os.path.realpath(port) if port.startswith("/") else port
+    # Without "resume" it would reset the interpreter, and a board whose link is on USB would leave the bus.
+    command = [sys.executable, "-m", "mpremote", "connect", device, "resume"]
     said: list[str] = []
     with subprocess.Popen(
         [*command, *arguments],
@@ -208,12 +221,12 @@ def _mpremote(port: str, *arguments: str, told: Callable[[str], None] = lambda l
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     ) as process:
-        patience = _patience(process)
+        patience = _patience(process, patience_s)
         try:
             assert process.stdout
             for line in process.stdout:
                 patience.cancel()
-                patience = _patience(process)
+                patience = _patience(process, patience_s)
                 said.append(line)
                 told(line)
         except BaseException:
@@ -227,9 +240,9 @@ def _mpremote(port: str, *arguments: str, told: Callable[[str], None] = lambda l
     return text
 
 
-def _patience(process: subprocess.Popen[str]) -> threading.Timer:
-    """End ``process`` after a while, unless what is returned is cancelled: mpremote itself waits for ever."""
-    timer = threading.Timer(_PATIENCE_S, process.kill)
+def _patience(process: subprocess.Popen[str], seconds: float) -> threading.Timer:
+    """End ``process`` after ``seconds``, unless what is returned is cancelled: mpremote itself waits for ever."""
+    timer = threading.Timer(seconds, process.kill)
     timer.daemon = True
     timer.start()
     return timer
@@ -241,6 +254,6 @@ def _explain(said: str, status: int) -> str:
         if sign in said:
             return meaning
     if status < 0:
-        return f"no answer for {_PATIENCE_S:g} s; reset the board and run the same command again"
+        return "MicroPython falls silent; reset the board and run the same command again"
     last = said.strip().splitlines()[-1:] or ["nothing"]
     return f"mpremote says '{last[0]}'; run the same command again"

@@ -22,8 +22,9 @@ from bedside.link.board import BoardLink
 from bedside.link.messages import Identity
 from bedside.link.port import SerialPort, device_of
 
-# A board that leaves its program behind a reset, and whose USB port comes back, takes some seconds.
-_REPL_S = 15.0
+# A board that leaves its program behind a reset, and whose USB port comes back, takes some seconds; one that was asked
+# for its identity in vain has a REPL that got nonsense to read.
+_REPL_S = 30.0
 # It hashes its firmware and loads it; an emulated one is slow.
 _BOOT_S = 30.0
 _POLL_S = 0.5
@@ -55,7 +56,7 @@ def update_board(cell: Cell, slot: BoardSlot, package: Package, person: Person, 
     if identity and identity.build == image.build:
         person.tell(f"board '{slot.name}': runs build {image.build} already")
         return
-    found = _survey(port, package, kind, waiting=identity is not None)
+    found = _survey(port, package, kind)
     _ask_before_another_role(slot, port, found, identity, cell, person)
     if is_there(found, package.loader, image.manifest):
         person.tell(f"board '{slot.name}': has build {image.build} already; it is started anew")
@@ -64,6 +65,27 @@ def update_board(cell: Cell, slot: BoardSlot, package: Package, person: Person, 
         deploy(port, found, package.loader, image.files, image.manifest, person.progress)
     reset(port)
     _see_it_run(slot, kind, image, person)
+
+
+def ask_before_erasing(cell: Cell, slot: BoardSlot, person: Person) -> None:
+    """Ask before all that is on a board goes, its role too. Raises FlashError when the answer is no, or its arm is on.
+
+    Only a board that runs Bedside can be asked who it is.
+    """
+    try:
+        port = SerialPort(slot.port, load_board_type(slot.type).link.baud)
+    except LinkError:
+        return
+    with contextlib.closing(port):
+        try:
+            name = BoardLink(port, f"board '{slot.name}'").identify().name
+        except LinkError as error:
+            if "is on" in str(error):
+                raise
+            return
+    wanted = f"{cell.arm.name}/{slot.name}"
+    if name != slot.name and not person.ask(f"This board is board '{name}'. Shall it become {wanted}?"):
+        raise FlashError(f"board '{slot.name}': the board there is '{name}', and stays so; check the cable")
 
 
 def _interrupt(slot: BoardSlot, kind: BoardType, image: BoardImage, other_console: bool) -> Identity | None:
@@ -95,9 +117,10 @@ def _interrupt(slot: BoardSlot, kind: BoardType, image: BoardImage, other_consol
     return identity
 
 
-def _survey(port: str, package: Package, kind: BoardType, waiting: bool) -> Survey:
+def _survey(port: str, package: Package, kind: BoardType) -> Survey:
     """Ask the REPL what is there, once it has the port; raise FlashError if the package is not for this board."""
-    end = time.monotonic() + (_REPL_S if waiting else 0)
+    end = time.monotonic() + _REPL_S
+    time.sleep(_POLL_S)
     while True:
         try:
             found = survey(port)
