@@ -327,6 +327,8 @@ class Board:
             self._refuse(M.REFUSED_NOT_CONFIGURED, -1, 0)
         else:
             board[L.OPERATOR_SEQ] = self._message[2]
+            # No tool that sends Ctrl-C when it is connected to the console takes the torque away.
+            micropython.kbd_intr(-1)
             board[L.REQUEST] = L.REQUEST_ENABLE
             board[L.GUARDED] = 1
 

@@ -24,6 +24,9 @@ def main(*arguments: str, build: str = "") -> None:
     name = "ports." + _PORTS.get(sys.platform, sys.platform)
     __import__(name)
     port, config = sys.modules[name].open_board(*arguments)
+    if not port.link_is_console:
+        # Nothing else comes there: a person may take the board to its REPL, until the arm is enabled first.
+        micropython.kbd_intr(_CTRL_C)
     try:
         if port.inputs[SWITCHES] & MAINTENANCE_STRAP or port.outputs[TO_REST]:
             port.outputs[TO_REST] = 0

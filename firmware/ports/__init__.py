@@ -3,6 +3,7 @@
 A port has ``tick_hz``, two arrays and a handful of methods. ``begin()`` latches what the hardware says into ``inputs``;
 ``commit()`` makes ``outputs`` take effect; between the two, a tick is arithmetic on arrays. Channels count from 0.
 ``wait()`` says which work is due; where a timer's interrupt does the ticks, ``start`` is given what it calls.
+``link_is_console`` tells that the link is the REPL's stream.
 """
 
 # What Port.wait() returns: which work is due.

@@ -60,6 +60,7 @@ class Hardware:
 
     def __init__(self, config, watchdog_ms: int) -> None:  # type: ignore[no-untyped-def]
         self.tick_hz: int = config["tick_hz"]
+        self.link_is_console: bool = config["link"]["kind"] == "console"
         self.inputs = array("i", [0] * INPUTS_SIZE)
         self.outputs = array("i", [0] * OUTPUTS_SIZE)
         pins = config["pins"]

@@ -27,6 +27,7 @@ class Harness:
 
     def __init__(self, tick_hz: int) -> None:
         self.tick_hz = tick_hz
+        self.link_is_console = True
         self.inputs = array("i", [0] * HARNESS_SIZE)
         self.outputs = array("i", [0] * OUTPUTS_SIZE)
 

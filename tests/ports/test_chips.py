@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 import tty
@@ -16,6 +17,7 @@ import pytest
 
 from bedside.places import FIRMWARE
 from bedside.sim.board import interpreter
+from live import LiveBench
 
 ROOT = Path(__file__).parents[2]
 DOUBLE = Path(__file__).parent / "double"
@@ -182,23 +184,42 @@ def test_an_exception_in_the_interrupt_makes_all_safe_and_is_raised_in_the_backg
 
 
 @pytest.fixture
-def bench_board(family: str, tmp_path: Path) -> Iterator[str]:
-    """A board of that family with simulated motors, in real time behind a port; its name."""
+def bench_board(family: str, tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A board of that family with simulated motors, in real time behind a port; its name and its process."""
     config = tmp_path / "board.json"
     config.write_text(json.dumps(config_of(BENCHES, {"led": 25}, LINK)))
     master, slave = pty.openpty()
     tty.setraw(slave)
     command = [interpreter(), "-X", "heapsize=512K", str(DOUBLE / "board.py"), family, str(config), "0" * 16]
     with subprocess.Popen(command, stdin=master, stdout=master, env=ENVIRONMENT) as process:
-        yield os.ttyname(slave)
+        yield os.ttyname(slave), process
         process.kill()
     os.close(master)
     os.close(slave)
 
 
 @pytest.mark.real_time
-def test_the_suite_for_any_board_passes_on_a_board_without_motors(bench_board: str) -> None:
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/hil", "--port", bench_board]
+@pytest.mark.parametrize("enabled", [False, True])
+def test_ctrl_c_at_the_console_ends_the_program_until_the_arm_is_enabled_first(
+    bench_board: tuple[str, subprocess.Popen[bytes]], enabled: bool
+) -> None:
+    port, process = bench_board
+    bench = LiveBench(port, 1_000_000)
+    bench.recover()
+    bench.configure()
+    if enabled:
+        bench.enable()
+    bench.link.port.close()
+    process.send_signal(signal.SIGINT)
+    # With Ctrl-C as data, the signal is not MicroPython's to handle.
+    assert process.wait(20) == (-signal.SIGINT if enabled else 130)
+
+
+@pytest.mark.real_time
+def test_the_suite_for_any_board_passes_on_a_board_without_motors(
+    bench_board: tuple[str, subprocess.Popen[bytes]],
+) -> None:
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/hil", "--port", bench_board[0]]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stdout[-3000:]
     assert "12 passed" in done.stdout
