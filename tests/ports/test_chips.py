@@ -172,6 +172,16 @@ def test_the_watchdog_runs_from_the_first_feed_and_then_maintenance_takes_a_rese
     assert on_board(lines + "result.append(port.outputs[TO_REST])") == [0, 2, 1]
 
 
+def test_a_tick_with_every_pin_in_use_allocates_nothing(on_board: Run, family: str) -> None:
+    if family != "rp2":
+        pytest.skip("its ticks are no interrupts")
+    lines = "begin, commit, out = port.begin, port.commit, port.outputs\ndef tick():\n    begin()\n    commit()\n"
+    lines += "result = []\nvolts.update({26: 2150, 28: 2182, 29: 400})\nport.start(tick)\n"
+    lines += "for value in (0, 20000, -20000):\n    out[0] = out[1] = value\n    out[DRIVES] = out[BRAKES_OPEN] = 3\n"
+    lines += "    machine.idle()\n    result.append(port.wait())"
+    assert len(on_board(lines)) == 3, "what the tick raises, wait raises"
+
+
 def test_an_exception_in_the_interrupt_makes_all_safe_and_is_raised_in_the_background(
     on_board: Run, family: str
 ) -> None:
