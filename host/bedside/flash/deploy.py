@@ -42,6 +42,8 @@ _MEANINGS = {
     "device disconnected": f"the connection was lost; {_AGAIN}",
     "is not whole": f"what was written is not what was sent; {_AGAIN}",
 }
+# A chip that is on USB itself, and not behind an adapter.
+_ON_THE_BUS = "/dev/ttyACM"
 Progress = Callable[[float, float], None]
 
 
@@ -210,8 +212,10 @@ def _mpremote(
     Raises FlashError, also when it prints nothing for ``patience_s`` seconds.
     """
     device = os.path.realpath(port) if port.startswith("/") else port
-    # Without "resume" it would reset the interpreter, and a board whose link is on USB would leave the bus.
-    command = [sys.executable, "-m", "mpremote", "connect", device, "resume"]
+    command = [sys.executable, "-m", "mpremote", "connect", device]
+    if device.startswith(_ON_THE_BUS):
+        # It would begin with a soft reset, at which a board that has two ports on USB leaves the bus.
+        command.append("resume")
     said: list[str] = []
     with subprocess.Popen(
         [*command, *arguments],
