@@ -223,6 +223,8 @@ def test_what_is_not_whole_is_not_run(board: SimBoard, cell: Cell, package: Pack
     assert identify().build == image_for(package, wanted).build
     update_board(cell, cell.board[0], package, person([]))
     assert identify().build == image_for(package, cell).build
+    if wanted is other:
+        assert (board.flash / "active").read_text() == now, "what runs is never written over"
 
 
 def test_where_nothing_is_whole_nothing_runs_and_the_same_command_mends_it(
