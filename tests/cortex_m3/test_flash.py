@@ -30,7 +30,8 @@ from bedside.sim.world import World
 from cortex_m3 import board as cortex_m3
 from lockstep import PSM, alone
 
-pytestmark = pytest.mark.usefixtures("emulator")
+# What is emulated keeps to a clock, too, when a suite in real time is run on it.
+pytestmark = [pytest.mark.usefixtures("emulator"), pytest.mark.real_time]
 
 ROOT = Path(__file__).parents[2]
 NAME = "psm1-wrist"

@@ -18,6 +18,8 @@ from command import Bedside
 from impostor import answer, impostor
 from lockstep import PSM
 
+pytestmark = pytest.mark.real_time
+
 
 def lines_of(lines: list[str], what: str) -> str:
     return "\n".join(line for line in lines if f" {what}: " in line)

@@ -19,6 +19,8 @@ from bedside.sim.board import BRAKE_RELEASE, DRIVE_FAULT, SimBoard
 from bedside.sim.world import World
 from lockstep import PSM, alone
 
+pytestmark = pytest.mark.real_time
+
 SLIDE = "sim:psm1-slide"
 
 

@@ -24,6 +24,8 @@ from bedside.link.port import SerialPort
 from command import Bedside
 from lockstep import PSM
 
+pytestmark = pytest.mark.real_time
+
 WRIST = Port("sim:psm1-wrist")
 
 

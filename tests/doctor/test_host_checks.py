@@ -16,6 +16,8 @@ from bedside.doctor import host
 from bedside.doctor.findings import Finding, Grade
 from bedside.doctor.ports import Port
 
+pytestmark = pytest.mark.real_time
+
 
 def system(root: Path, files: dict[str, str]) -> Path:
     for name, text in files.items():

@@ -22,6 +22,8 @@ from command import Bedside
 from impostor import feedback, identity, impostor
 from lockstep import PSM
 
+pytestmark = pytest.mark.real_time
+
 
 def line_of(lines: list[str], port: str) -> str:
     (line,) = [line for line in lines if line.startswith(f"{port} ")]
