@@ -168,8 +168,8 @@ def target(found: Survey) -> str:
 
 def is_there(found: Survey, loader: bytes, manifest: bytes) -> bool:
     """Return whether the board will run exactly this: the active slot has this manifest, and is as it says."""
-    is_active = found.active in found.whole and found.running == found.active
-    return is_active and found.loader == _hash(loader) and found.slots[found.active].get(MANIFEST) == _hash(manifest)
+    is_whole = found.active in found.whole and found.loader == _hash(loader)
+    return is_whole and found.slots[found.active].get(MANIFEST) == _hash(manifest)
 
 
 def _copy(port: str, scratch: Path, files: dict[str, bytes], progress: Progress = lambda done, of: None) -> None:
