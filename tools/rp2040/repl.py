@@ -5,6 +5,7 @@ The other side is whatever reads and writes as a pyserial port does: a port, or 
 
 from __future__ import annotations
 
+from binascii import b2a_base64
 from typing import Protocol
 
 from bedside.errors import BedsideError
@@ -13,8 +14,11 @@ _INTERRUPT = b"\r\x03\x03"
 _ENTER = b"\r\x01"
 _LEAVE = b"\r\x02"
 _END = b"\x04"
+_NEVER = b"\xff\x00\xff"
 _PROMPT = b"raw REPL; CTRL-B to exit\r\n>"
 _PIECE = 256
+# More of a file at once takes more of the board's memory than a program may have.
+_FILE_PIECE = 1024
 # How long a board may take to come out of what it does, in seconds.
 _ANSWER = 10.0
 
@@ -66,7 +70,7 @@ class RawRepl:
         """Write a file, and the folders above it that are missing."""
         folders = [path[:at] for at, character in enumerate(path) if character == "/" and at]
         self.run(
-            "import os\n"
+            "import os\nfrom binascii import a2b_base64\n"
             f"for folder in {folders!r}:\n"
             "    try:\n"
             "        os.mkdir(folder)\n"
@@ -74,8 +78,9 @@ class RawRepl:
             "        pass\n"
             f"file = open({path!r}, 'wb')"
         )
-        for at in range(0, len(data), _PIECE):
-            self.run(f"file.write({data[at : at + _PIECE]!r})")
+        for at in range(0, len(data), _FILE_PIECE):
+            piece = b2a_base64(data[at : at + _FILE_PIECE], newline=False)
+            self.run(f"file.write(a2b_base64({piece!r}))")
         self.run("file.close()")
 
     def restart(self) -> None:
@@ -83,9 +88,15 @@ class RawRepl:
         self._stream.write(_END)
         self._expect(_PROMPT, _ANSWER, "no raw REPL after a soft reset")
 
-    def leave(self) -> None:
-        """Go back to the friendly REPL."""
+    def boot(self) -> None:
+        """Reset the interpreter as ``restart`` does, and let it run the board's main.py."""
         self._stream.write(_LEAVE)
+        self._stream.write(_END)
+
+    def told(self) -> bytes:
+        """Return what the program that runs has printed."""
+        self._stream.timeout = 0.1
+        return self._stream.read_until(_NEVER)
 
     def _expect(self, mark: bytes, seconds: float, otherwise: str) -> bytes:
         """Return what comes before ``mark``."""

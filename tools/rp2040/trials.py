@@ -19,6 +19,7 @@ from bedside.errors import BedsideError
 from bedside.places import FIRMWARE
 from rp2040.chip import Chip
 from rp2040.repl import RawRepl
+from rp2040.whole import whole
 
 _PROGRAMS = Path(__file__).resolve().parent / "on_board"
 
@@ -158,4 +159,5 @@ def compiled(source: Path) -> bytes:
         return output.read_bytes()
 
 
-TRIALS: list[Callable[[Chip, RawRepl], str]] = [timer, encoder, pwm, link]
+# The whole firmware last: it does not give the console back.
+TRIALS: list[Callable[[Chip, RawRepl], str]] = [timer, encoder, pwm, link, whole]

@@ -1,0 +1,144 @@
+"""The trial of the whole firmware that ``make test-rp2040`` makes, on the unix port with a double of ``machine``."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import subprocess
+import time
+import tty
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bedside.flash import chips
+from bedside.sim.board import interpreter
+from rp2040 import whole
+
+DOUBLE = Path(__file__).parent / "double"
+# The place in the message to a board of how late a tick may be, in us.
+LATE = 8
+# As the board's reset: the loader runs, and what it loads meets the double of the chip.
+BOOT = """
+import sys
+sys.path[:0] = ["a", {double!r}]
+import program
+sys.modules["main"] = program
+import board
+{sabotage}
+sys.path.remove("a")
+exec(open("main.py").read(), {{"__name__": "__main__"}})
+"""
+# A timer at half the rate.
+SLOW = "init = Timer.init\nTimer.init = lambda self, freq, **more: init(self, freq=freq // 2, **more)"
+
+pytestmark = pytest.mark.real_time
+
+
+class UnixChip:
+    """A chip whose UART 0 is a process's terminal, whose time is ours, and whose REPL only puts files and boots."""
+
+    def __init__(self, folder: Path) -> None:
+        self.sabotage = ""
+        self._folder = folder
+        self._master, self._slave = pty.openpty()
+        tty.setraw(self._slave)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._heard = bytearray()
+        self._said = bytearray()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic()
+
+    def run(self, seconds: float) -> None:
+        time.sleep(seconds)
+        self._hear(0)
+
+    def run_until(self, done: Callable[[], bool], seconds: float) -> bool:
+        end = time.monotonic() + 10 * seconds
+        while not done():
+            if time.monotonic() > end:
+                return False
+            self._hear(0.001)
+        return True
+
+    def listen(self, uart: int) -> bytearray:
+        assert uart == 0
+        return self._heard
+
+    def say(self, uart: int, data: bytes, baud: int) -> None:
+        os.write(self._master, data)
+
+    def put(self, path: str, data: bytes) -> None:
+        (self._folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (self._folder / path).write_bytes(data)
+
+    def boot(self) -> None:
+        (self._folder / "boot.py").write_text(BOOT.format(double=str(DOUBLE), sabotage=self.sabotage))
+        self._process = subprocess.Popen(
+            [interpreter(), "-X", "heapsize=512K", "boot.py", "rp2"],
+            cwd=self._folder,
+            env={"MICROPYPATH": f"{DOUBLE}:.frozen"},
+            stdin=self._slave,
+            stdout=self._slave,
+        )
+
+    def told(self) -> bytes:
+        return bytes(self._said)
+
+    def close(self) -> None:
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+        os.close(self._master)
+        os.close(self._slave)
+
+    def _hear(self, seconds: float) -> None:
+        while select.select([self._master], [], [], seconds)[0]:
+            came = os.read(self._master, 4096)
+            self._heard += came
+            self._said += came
+            seconds = 0
+
+
+@pytest.fixture
+def chip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[UnixChip]:
+    """The firmware is compiled for this processor; this computer may be late, as a chip may not."""
+    monkeypatch.setitem(chips.CHIPS, "rp2040", replace(chips.CHIPS["rp2040"], march="x64"))
+    monkeypatch.setattr(whole, "LATE_MAX", 1000)
+    monkeypatch.setattr(whole, "TICKS_OFF", 100)
+    message = whole.board_message
+
+    def patient(*arguments: Any) -> list[int]:
+        numbers = message(*arguments)
+        numbers[LATE] = 100_000
+        return numbers
+
+    monkeypatch.setattr(whole, "board_message", patient)
+    chip = UnixChip(tmp_path)
+    yield chip
+    chip.close()
+
+
+def test_the_whole_firmware_boots_moves_and_stops(chip: UnixChip) -> None:
+    told = whole.whole(chip, chip)  # type: ignore[arg-type]
+    assert "enabled, moved 80 mrad" in told
+
+
+@pytest.mark.parametrize(
+    ("sabotage", "told"),
+    [
+        (SLOW, "ticks in 5.* ms"),
+        ("with open('a/board.json', 'a') as file: file.write(' ')", "firmware a is not whole.*so nothing runs"),
+        ("del machine.unique_id", "Traceback .*unique_id"),
+    ],
+)
+def test_what_goes_wrong_on_the_chip_fails_the_trial(chip: UnixChip, sabotage: str, told: str) -> None:
+    chip.sabotage = f"import machine\nfrom machine import Timer\n{sabotage}"
+    with pytest.raises(whole.WholeError, match=f"(?s){told}"):
+        whole.whole(chip, chip)  # type: ignore[arg-type]
