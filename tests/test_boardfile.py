@@ -14,7 +14,7 @@ import wiring
 from bedside.boardfile import board_config, canonical, load_board_file, load_board_type
 from bedside.boardsheet import check_board_file
 from bedside.cell import load_cell
-from bedside.chips import CHIPS
+from bedside.chips import CHIPS, EspImage
 from bedside.errors import BedsideError, CellError
 from bedside.link.largest import command_bytes, feedback_bytes
 from bedside.link.scale import board_message
@@ -247,11 +247,12 @@ def test_two_frequencies_in_one_pwm_slice_are_refused(tmp_path: Path) -> None:
 
 def board(chip: str, channels: list[dict[str, str]]) -> str:
     """Return a board file of that chip with these channels, as inline tables."""
-    offset = CHIPS[chip].flash_offset
+    image = CHIPS[chip].image
+    assert isinstance(image, EspImage)
     tables = "".join("[[channel]]\n" + "".join(f"{key} = {table[key]}\n" for key in table) for table in channels)
     return (
         f'chip = "{chip}"\ndescription = "test"\nmicropython = "1.26"\nlink = {{ kind = "console", baud = 115200 }}\n'
-        f'flash = {{ method = "esptool", build = "X", offset = {offset} }}\n{tables}'
+        f'flash = {{ method = "esptool", build = "X", offset = {image.offset} }}\n{tables}'
     )
 
 

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from bedside import pins
-from bedside.chips import CHIPS, Chip
+from bedside.chips import CHIPS, Chip, EspImage
 from bedside.config import load_toml
 from bedside.errors import CellError
 from bedside.pins import Use
@@ -270,9 +270,13 @@ def _check_link_and_flash(board: BoardType, chip: Chip) -> None:
         raise CellError(
             f"link.id = {board.link.id}: the {chip.title} has UARTs {', '.join(map(str, chip.uarts))} for this{reason}"
         )
-    if isinstance(board.flash, Esptool) and board.flash.offset != chip.flash_offset:
+    if (
+        isinstance(board.flash, Esptool)
+        and isinstance(chip.image, EspImage)
+        and board.flash.offset != chip.image.offset
+    ):
         raise CellError(
-            f"flash.offset = {board.flash.offset:#x}: the {chip.title} starts what it finds at {chip.flash_offset:#x}; "
+            f"flash.offset = {board.flash.offset:#x}: the {chip.title} starts what it finds at {chip.image.offset:#x}; "
             "give that"
         )
 

@@ -1,8 +1,13 @@
-"""What each chip can do on which pin, as plain data from the chips' datasheets and MicroPython's ports for them."""
+"""The chips that Bedside knows, as plain data from their datasheets and MicroPython's ports for them.
+
+What each can do on which pin, what its firmware is compiled for, and what a MicroPython image for it looks like.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+
+from bedside.errors import FlashError
 
 
 @dataclass(frozen=True)
@@ -14,8 +19,34 @@ class Uart:
 
 
 @dataclass(frozen=True)
+class Uf2Image:
+    """An image for a chip that shows itself as a USB drive; ``board_id`` is the drive's label, too.
+
+    Families: the list of the UF2 specification. Board-ID: INFO_UF2.TXT in the boot ROM (RP2040 datasheet 2.8.4.1,
+    RP2350 datasheet 5.5.2).
+    """
+
+    family: int
+    board_id: str
+
+
+@dataclass(frozen=True)
+class EspImage:
+    """An image for a chip that esptool writes: at ``offset`` its boot ROM looks for the bootloader.
+
+    Chip ids: ``esp_chip_id_t`` in ESP-IDF's ``esp_app_format.h``.
+    """
+
+    chip_id: int
+    offset: int
+
+
+@dataclass(frozen=True)
 class Chip:
-    """A kind of chip. Pins are GPIO numbers; a chip without ``gpios`` is simulated.
+    """A kind of chip; ``march`` is mpy-cross's name of its instruction set, ``port`` the module in ``firmware/ports``.
+
+    ``image`` is how MicroPython gets there, None if it is there already. Pins are GPIO numbers; a chip without
+    ``gpios`` is simulated.
 
     ``taken`` are pins that a board file cannot have, ``strapping`` those whose level at reset means something, each
     with its reason; ``boot`` are those of them where the wrong level keeps a board from starting or being flashed.
@@ -24,12 +55,14 @@ class Chip:
     PWM: with ``pwm_slices`` a pin's signal hangs on its number, slice (pin >> 1) % slices and channel pin & 1, and a
     slice has one frequency; otherwise any pin has any of ``pwm_channels``, and there are ``pwm_timers`` frequencies, of
     both enough for as many drives as it counts encoders. ``counters`` is how many it counts; with ``neighbours`` line b
-    must be on the pin after line a. ``flash_offset`` is where esptool must put MicroPython.
+    must be on the pin after line a.
     """
 
     title: str
+    march: str
+    port: str
     links: tuple[str, ...]
-    flash: tuple[str, ...] = ("none",)
+    image: Uf2Image | EspImage | None = None
     clock_hz: int = 0
     gpios: frozenset[int] = frozenset()
     taken: dict[int, str] = field(default_factory=dict)
@@ -45,19 +78,38 @@ class Chip:
     pwm_timers: int = 0
     counters: int = 0
     neighbours: bool = False
-    flash_offset: int | None = None
+
+    @property
+    def flash(self) -> tuple[str, ...]:
+        """The methods by which a board file may say that it is flashed."""
+        match self.image:
+            case Uf2Image():
+                return ("uf2", "none")
+            case EspImage():
+                return ("esptool", "none")
+        return ("none",)
+
+
+def chip_called(name: str) -> Chip:
+    """Return the chip of this name. Raises FlashError, which names those there are."""
+    try:
+        return CHIPS[name]
+    except KeyError:
+        raise FlashError(f"chip '{name}' is not known; there are: {', '.join(CHIPS)}") from None
 
 
 def _pins(*spans: tuple[int, int]) -> frozenset[int]:
     return frozenset(pin for first, last in spans for pin in range(first, last + 1))
 
 
-def _rp2(title: str, clock_hz: int, counters: int) -> Chip:
+def _rp2(title: str, march: str, image: Uf2Image, clock_hz: int, counters: int) -> Chip:
     """Return what RP2040 and RP2350A share: pins 0 to 29, eight PWM slices, two UARTs, four ADC inputs."""
     return Chip(
         title=title,
+        march=march,
+        port="rp2",
         links=("uart", "usb"),
-        flash=("uf2", "none"),
+        image=image,
         clock_hz=clock_hz,
         gpios=_pins((0, 29)),
         adc=_pins((26, 29)),
@@ -85,15 +137,17 @@ _ESP32S3_PINS = _pins((0, 21), (26, 48))
 _ESP32S3_UART = Uart(_ESP32S3_PINS, _ESP32S3_PINS)
 
 CHIPS: dict[str, Chip] = {
-    "unix": Chip("simulated, MicroPython's unix port", links=("console",)),
-    "mps2": Chip("emulated Cortex-M3", links=("console",), clock_hz=25_000_000),
+    "unix": Chip("simulated, MicroPython's unix port", "x64", "sim", links=("console",)),
+    "mps2": Chip("emulated Cortex-M3", "armv7m", "mps2", links=("console",), clock_hz=25_000_000),
     # Two and three PIO blocks of four state machines.
-    "rp2040": _rp2("RP2040", 125_000_000, 8),
-    "rp2350": _rp2("RP2350", 150_000_000, 12),
+    "rp2040": _rp2("RP2040", "armv6m", Uf2Image(0xE48BFF56, "RPI-RP2"), 125_000_000, 8),
+    "rp2350": _rp2("RP2350", "armv7emsp", Uf2Image(0xE48BFF59, "RP2350"), 150_000_000, 12),
     "esp32": Chip(
         title="ESP32",
+        march="xtensawin",
+        port="esp32",
         links=("uart", "console"),
-        flash=("esptool", "none"),
+        image=EspImage(0, 0x1000),
         clock_hz=160_000_000,
         gpios=_ESP32_PINS,
         taken={**dict.fromkeys(range(6, 12), _FLASH), 1: _CONSOLE, 3: _CONSOLE},
@@ -116,12 +170,13 @@ CHIPS: dict[str, Chip] = {
         pwm_channels=16,
         pwm_timers=8,
         counters=8,
-        flash_offset=0x1000,
     ),
     "esp32s3": Chip(
         title="ESP32-S3",
+        march="xtensawin",
+        port="esp32",
         links=("uart", "console"),
-        flash=("esptool", "none"),
+        image=EspImage(9, 0x0),
         clock_hz=160_000_000,
         gpios=_ESP32S3_PINS,
         taken={
@@ -142,6 +197,5 @@ CHIPS: dict[str, Chip] = {
         pwm_channels=8,
         pwm_timers=4,
         counters=4,
-        flash_offset=0x0,
     ),
 }

@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bedside import __version__
 from bedside.boardfile import canonical
+from bedside.chips import CHIPS
 from bedside.cli import main
 from bedside.errors import FlashError
 from bedside.flash import package
-from bedside.flash.chips import CHIPS
 from bedside.flash.keys import fingerprint, make_key, sign, trusted_keys
 from bedside.flash.package import board_image, build_package, expected_build, firmware_sources, load_package
 from bedside.places import FIRMWARE

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from bedside.flash import chips
+from bedside import chips
 from bedside.sim.board import interpreter
 from rp2040 import whole
 

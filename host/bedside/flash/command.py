@@ -11,9 +11,9 @@ from pathlib import Path
 
 from bedside.boardfile import Esptool, Uf2, board_config, canonical, load_board_type
 from bedside.cell import BoardSlot, Cell, load_cell
+from bedside.chips import CHIPS, EspImage
 from bedside.errors import FlashError
 from bedside.flash import deploy, esp, uf2
-from bedside.flash.chips import CHIPS, Esp
 from bedside.flash.keys import load_signing_key, signing_key_path, trusted_keys
 from bedside.flash.package import Package, board_image, build_package, load_package
 from bedside.flash.update import Person, ask_before_erasing, update_board
@@ -63,7 +63,7 @@ def _micropython_alone(arguments: argparse.Namespace) -> None:
     if arguments.package is None:
         raise FlashError("give CELL.toml and BOARD, or, for MicroPython alone, --package FOLDER and --port PORT")
     package = load_package(arguments.package, trusted_keys())
-    is_esp = isinstance(CHIPS[package.chip].image, Esp)
+    is_esp = isinstance(CHIPS[package.chip].image, EspImage)
     if is_esp and arguments.port is None:
         raise FlashError(f"--port is missing: where is the {package.chip}? 'bedside boards' lists what is connected")
     if arguments.dry_run:
@@ -81,7 +81,7 @@ def _write_micropython(package: Package, port: str, arguments: argparse.Namespac
     def progress(share: float) -> None:
         person.progress(share, 1.0)
 
-    if isinstance(CHIPS[package.chip].image, Esp):
+    if isinstance(CHIPS[package.chip].image, EspImage):
         esp.write_micropython(port, package, progress)
         person.tell(f"port {port}: {package.micropython.name} written, its hash verified")
     else:

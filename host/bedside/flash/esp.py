@@ -13,8 +13,8 @@ import tempfile
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
+from bedside.chips import EspImage, chip_called
 from bedside.errors import FlashError
-from bedside.flash.chips import Esp, chip_called
 from bedside.flash.package import Package
 
 # What the adapters on development boards do; MicroPython's own instructions use it as well.
@@ -92,7 +92,7 @@ def commands(port: str, package: Package) -> list[str]:
 
 def _writing(port: str, package: Package, image: Path) -> list[str]:
     kind = chip_called(package.chip).image
-    if not isinstance(kind, Esp):
+    if not isinstance(kind, EspImage):
         raise FlashError(f"{package.folder}: is for chip {package.chip}, which esptool does not write")
     return _arguments(package.chip, port, "write-flash", "--erase-all", hex(kind.offset), str(image))
 

@@ -9,9 +9,9 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from bedside.chips import CHIPS, EspImage, Uf2Image, chip_called
 from bedside.config import load_toml
 from bedside.errors import FlashError
-from bedside.flash.chips import CHIPS, Esp, Uf2, chip_called
 from bedside.places import BOARDS
 
 # UF2 file format, https://github.com/microsoft/uf2
@@ -59,7 +59,7 @@ def check_image(chip: str, image: Image) -> str | None:
     kind = chip_called(chip).image
     if kind is None:
         raise FlashError(f"{image.name}: a board of chip {chip} has its MicroPython already; leave the image out")
-    body = _uf2_body(chip, kind, image) if isinstance(kind, Uf2) else _esp_body(chip, kind, image)
+    body = _uf2_body(chip, kind, image) if isinstance(kind, Uf2Image) else _esp_body(chip, kind, image)
     found = _VERSION.search(body)
     if not found:
         return None
@@ -83,7 +83,7 @@ def oldest_micropython(chip: str) -> str | None:
     return max(asked, key=_numbers, default=None)
 
 
-def _uf2_body(chip: str, kind: Uf2, image: Image) -> bytes:
+def _uf2_body(chip: str, kind: Uf2Image, image: Image) -> bytes:
     if image.data[:8] != struct.pack("<2I", *_START):
         raise FlashError(f"{image.name}: not a UF2 file, which chip {chip} needs; download the .uf2 from {_DOWNLOADS}")
     body = []
@@ -105,7 +105,7 @@ def _uf2_body(chip: str, kind: Uf2, image: Image) -> bytes:
     return b"".join(body)
 
 
-def _esp_body(chip: str, kind: Esp, image: Image) -> bytes:
+def _esp_body(chip: str, kind: EspImage, image: Image) -> bytes:
     data = image.data
     if len(data) < _ESP_CHIP_ID_AT + _ESP_CHIP_ID.size or data[0] != _ESP_MAGIC:
         raise FlashError(
@@ -124,12 +124,16 @@ def _esp_body(chip: str, kind: Esp, image: Image) -> bytes:
 
 
 def _family_name(family: int) -> str:
-    names = [name for name, other in CHIPS.items() if isinstance(other.image, Uf2) and other.image.family == family]
+    names = [
+        name for name, other in CHIPS.items() if isinstance(other.image, Uf2Image) and other.image.family == family
+    ]
     return names[0] if names else f"UF2 family 0x{family:08x}"
 
 
 def _chip_name(chip_id: int) -> str:
-    names = [name for name, other in CHIPS.items() if isinstance(other.image, Esp) and other.image.chip_id == chip_id]
+    names = [
+        name for name, other in CHIPS.items() if isinstance(other.image, EspImage) and other.image.chip_id == chip_id
+    ]
     return names[0] if names else f"ESP32 chip id {chip_id}"
 
 

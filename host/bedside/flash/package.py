@@ -28,8 +28,8 @@ from msgspec import Meta, Struct
 
 from bedside import __version__
 from bedside.boardfile import canonical
+from bedside.chips import chip_called
 from bedside.errors import FlashError
-from bedside.flash.chips import chip_called
 from bedside.flash.image import Image, check_image
 from bedside.flash.keys import fingerprint, sign, verify
 from bedside.places import FIRMWARE

@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from bedside.chips import CHIPS, Uf2Image, chip_called
 from bedside.errors import FlashError
-from bedside.flash.chips import CHIPS, Uf2, chip_called
 from bedside.flash.package import Package
 
 INFO = "INFO_UF2.TXT"
@@ -69,7 +69,7 @@ def find_volume(chip: str, volume: Path | None = None) -> Path | None:
         return ours[0]
     for place, board in found:
         others = [
-            name for name, other in CHIPS.items() if isinstance(other.image, Uf2) and other.image.board_id == board
+            name for name, other in CHIPS.items() if isinstance(other.image, Uf2Image) and other.image.board_id == board
         ]
         if others or volume:
             raise FlashError(
@@ -126,9 +126,9 @@ def commands(package: Package, volume: Path | None = None) -> list[str]:
     return [f"cp {package.folder / package.micropython.name} {place}/ && sync"]
 
 
-def _kind(chip: str) -> Uf2:
+def _kind(chip: str) -> Uf2Image:
     kind = chip_called(chip).image
-    if not isinstance(kind, Uf2):
+    if not isinstance(kind, Uf2Image):
         raise FlashError(f"chip {chip} has no BOOTSEL mode; its board file names another way to flash")
     return kind
 
