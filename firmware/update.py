@@ -78,9 +78,8 @@ def survey() -> None:
     roles = {slot: text(slot + "/board.json") for slot in slots}
     version = sys.implementation[1][:3]  # type: ignore[index]
     machine = getattr(sys.implementation, "_machine", sys.platform)
-    mpy = getattr(sys.implementation, "_mpy", 0)
     whole = [slot for slot in slots if is_whole(slot, slots[slot])]
-    print(json.dumps([sys.platform, machine, version, mpy, loader, text("active"), slots, whole, roles]))
+    print(json.dumps([sys.platform, machine, version, loader, text("active"), slots, whole, roles]))
 
 
 def prepare(slot: str, keep: "list[str]", folders: "list[str]") -> None:

@@ -71,7 +71,7 @@ def test_a_board_that_was_left_in_its_repl_is_recognised_and_brought_back(bedsid
 
 
 def survey(slots: dict[str, dict[str, str]]) -> Survey:
-    return Survey("rp2", "Pico", (1, 29, 0), 0, "", "b", slots, [], {"b": '{"role":"psm1/base"}'})
+    return Survey("rp2", "Pico", (1, 29, 0), "", "b", slots, [], {"b": '{"role":"psm1/base"}'})
 
 
 def inside(manifests: dict[str, str]) -> deep.Inside:

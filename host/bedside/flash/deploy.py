@@ -7,18 +7,17 @@ changed nothing, and the same command goes on where it was.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import subprocess
-import sys
 import tempfile
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 from bedside.errors import FlashError
+from bedside.flash import program
 from bedside.places import FIRMWARE
 
 SLOTS = ("a", "b")
@@ -57,7 +56,6 @@ class Survey:
     platform: str
     machine: str
     version: tuple[int, int, int]
-    mpy: int
     loader: str
     active: str
     slots: dict[str, dict[str, str]]
@@ -94,14 +92,12 @@ def survey(port: str) -> Survey:
     """Ask the board what is on it. Raises FlashError."""
     said = _mpremote(port, "exec", _code("survey()"), patience_s=_SURVEY_S)
     try:
-        platform, machine, version, mpy, loader, active, slots, whole, configs = json.loads(
-            said.strip().splitlines()[-1]
-        )
+        platform, machine, version, loader, active, slots, whole, configs = json.loads(said.strip().splitlines()[-1])
     except (ValueError, IndexError):
         raise FlashError(
             f"port {port}: the board's answer makes no sense: {said[-200:]!r}; reset it and try again"
         ) from None
-    return Survey(platform, machine, tuple(version), mpy, loader, active, slots, whole, configs)
+    return Survey(platform, machine, tuple(version), loader, active, slots, whole, configs)
 
 
 def deploy(
@@ -212,52 +208,28 @@ def _mpremote(
     Raises FlashError, also when it prints nothing for ``patience_s`` seconds.
     """
     device = os.path.realpath(port) if port.startswith("/") else port
-    command = [sys.executable, "-m", "mpremote", "connect", device]
+    command = ["connect", device]
     if device.startswith(_ON_THE_BUS):
         # It would begin with a soft reset, at which a board that has two ports on USB leaves the bus.
         command.append("resume")
-    said: list[str] = []
-    with subprocess.Popen(
-        [*command, *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    ) as process:
-        patience = _patience(process, patience_s)
-        try:
-            assert process.stdout
-            for line in process.stdout:
-                patience.cancel()
-                patience = _patience(process, patience_s)
-                said.append(line)
+    said = ""
+    try:
+        with contextlib.closing(program.lines("mpremote", [*command, *arguments], patience_s)) as lines:
+            for line in lines:
+                said += f"{line}\n"
                 told(line)
-        except BaseException:
-            process.kill()
-            raise
-        finally:
-            patience.cancel()
-    text = "".join(said)
-    if process.returncode:
-        raise FlashError(f"port {port}: {_explain(text, process.returncode)}")
-    return text
+    except program.ProgramError as error:
+        raise FlashError(f"port {port}: {_explain(error)}") from None
+    return said
 
 
-def _patience(process: subprocess.Popen[str], seconds: float) -> threading.Timer:
-    """End ``process`` after ``seconds``, unless what is returned is cancelled: mpremote itself waits for ever."""
-    timer = threading.Timer(seconds, process.kill)
-    timer.daemon = True
-    timer.start()
-    return timer
-
-
-def _explain(said: str, status: int) -> str:
+def _explain(error: program.ProgramError) -> str:
     """Return cause and remedy of what mpremote said last."""
+    said = "\n".join(error.said)
     for sign, meaning in _MEANINGS.items():
         if sign in said:
             return meaning
-    if status < 0:
+    if error.status < 0:
         return "MicroPython falls silent; reset the board and run the same command again"
     last = said.strip().splitlines()[-1:] or ["nothing"]
     return f"mpremote says '{last[0]}'; run the same command again"

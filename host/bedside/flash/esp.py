@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import shlex
-import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 from bedside.chips import EspImage, chip_called
 from bedside.errors import FlashError
+from bedside.flash import program
 from bedside.flash.package import Package
 
 # What the adapters on development boards do; MicroPython's own instructions use it as well.
@@ -104,32 +101,12 @@ def _arguments(chip: str, port: str, *command: str) -> list[str]:
 
 def _lines(port: str, arguments: Sequence[str]) -> Generator[str]:
     """Run esptool and yield what it says line by line. Raises FlashError when it fails."""
-    said: list[str] = []
-    # In UTF-8, or its bar is an error where the locale has none; unbuffered, so that progress comes when it is made.
-    settings = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", "NO_COLOR": "1"}
-    esptool = subprocess.Popen(
-        [sys.executable, "-m", "esptool", *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        env=settings,
-    )
-    assert esptool.stdout
     try:
-        for line in esptool.stdout:
-            said.append(line.strip())
-            yield said[-1]
-        status = esptool.wait()
-    finally:
-        if esptool.poll() is None:
-            esptool.send_signal(signal.SIGTERM)
-        esptool.stdout.close()
-        esptool.wait()
-    if status:
-        raise FlashError(f"port {port}: {_meaning(said)}")
+        with contextlib.closing(program.lines("esptool", arguments)) as lines:
+            for line in lines:
+                yield line.strip()
+    except program.ProgramError as error:
+        raise FlashError(f"port {port}: {_meaning(error.said)}") from None
 
 
 def _meaning(said: Sequence[str]) -> str:
