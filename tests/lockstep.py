@@ -9,7 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from bedside.bridge.arm import Arm
-from bedside.cell import Cell, Joint
+from bedside.cell import Cell
+from bedside.joint import Joint
 from bedside.link import frames, schema
 from bedside.link.board import BoardLink
 from bedside.link.messages import OFF, RUN, Event, Feedback

@@ -35,5 +35,4 @@ def test_what_a_program_said_before_it_failed_is_kept() -> None:
 def test_a_program_that_falls_silent_is_ended() -> None:
     with pytest.raises(program.ProgramError) as failed:
         list(program.lines("talker", [], patience_s=1))
-    assert failed.value.said == ["one", "ä"]
     assert failed.value.status < 0

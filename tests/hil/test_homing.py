@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from bedside.cell import AtEndStop, AtIndex, load_cell
+from bedside.cell import load_cell
+from bedside.joint import AtEndStop, AtIndex
 from bedside.link import causes, schema
 from bedside.link.messages import ENABLED, FAULT, NOT_HOMED, PAUSED, RUN, Feedback
 from bedside.link.scale import joint_messages

@@ -9,7 +9,8 @@ import tomllib
 from pathlib import Path
 
 from bedside.boardfile import load_board_type
-from bedside.cell import Sensor, load_cell
+from bedside.cell import load_cell
+from bedside.joint import Sensor
 from bedside.link import frames
 from bedside.link.scale import board_message, joint_messages
 from bedside.places import BOARDS, FIRMWARE

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from bedside.cell import Absolute, Joint
 from bedside.errors import SurgeonError
+from bedside.joint import Absolute, Joint
 
 Limits = tuple[float, float, float, float]
 

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 from bedside.boardfile import load_board_type
 from bedside.bridge.connect import close, configure, connect
-from bedside.cell import Cell, Joint
+from bedside.cell import Cell
 from bedside.doctor.findings import Finding, fail, failed, ok, warn
 from bedside.doctor.probe import state_text
 from bedside.errors import BedsideError, LinkError
+from bedside.joint import Joint
 from bedside.link import causes, schema
 from bedside.link.board import BoardLink
 from bedside.link.messages import DISABLED, OFF, RELEASED, Event, Feedback

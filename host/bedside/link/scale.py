@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 from bedside.boardfile import load_board_type
-from bedside.cell import Absolute, AtEndStop, AtIndex, Cell, Joint, check_command_rate, check_link_load
+from bedside.cell import Cell, check_command_rate, check_link_load
 from bedside.errors import CellError
+from bedside.joint import Absolute, AtEndStop, AtIndex, Joint
 from bedside.link import schema
 from bedside.link.products import check_products
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from bedside.cell import Joint
 from bedside.errors import SurgeonError
+from bedside.joint import Joint
 
 Sample = tuple[list[float], list[float]]
 
