@@ -28,7 +28,7 @@ def main(*arguments: str, build: str = "") -> None:
         # Nothing else comes there: a person may take the board to its REPL, until the arm is enabled first.
         micropython.kbd_intr(_CTRL_C)
     try:
-        if port.inputs[SWITCHES] & MAINTENANCE_STRAP or port.outputs[TO_REST]:
+        if port.inputs[SWITCHES] & MAINTENANCE_STRAP or port.outputs[TO_REST] == 1:
             port.outputs[TO_REST] = 0
         else:
             ring = Ring(len(config["joints"]), port.tick_hz)

@@ -62,7 +62,7 @@ class Cdc:
         """Leave the bus and join it again with two ports."""
         self._usb = usb = machine.USBDevice()
         usb.active(False)
-        builtin = usb.BUILTIN_CDC
+        builtin = usb.BUILTIN_DEFAULT
         usb.builtin_driver = builtin  # type: ignore[attr-defined]
         self._interface: int = builtin.itf_max
         # Endpoint 0 is everybody's.
@@ -119,7 +119,7 @@ class Cdc:
     def _listen(self) -> None:
         """Take the next packet, if there is room for one."""
         if self._open and not self._listening and _RING - 1 - self.any() >= _PACKET:
-            self._listening = self._usb.submit_xfer(self._out, self._packet)
+            self._listening = self._submit(self._out, self._packet)
 
     def _send(self) -> None:
         """Give the next packet to the bus, if there is one and the last is gone."""
@@ -127,11 +127,23 @@ class Cdc:
         if not self._open or self._busy or not n:
             return
         _copy(self._going, 0, _FLAT, self._sending, self._sent, _MASK, n)
-        if self._usb.submit_xfer(self._in, self._cuts[n]):
-            self._busy = True
+        self._busy = True
+        if not self._submit(self._in, self._cuts[n]):
+            self._busy = False
+        elif self._busy:
+            # Otherwise the bus was reset meanwhile, and nothing is under way.
             self._sent = self._sent + n & _MASK
 
+    def _submit(self, endpoint: int, packet: "bytearray | memoryview") -> bool:
+        """Offer ``packet`` to the bus; return whether it took it, which one that was just reset does not."""
+        try:
+            return self._usb.submit_xfer(endpoint, packet)
+        except OSError:
+            return False
+
     def _opened(self, _) -> None:
+        # Whatever was under way when the cable was pulled is of another day.
+        self._reset()
         self._open = True
         self._listen()
 

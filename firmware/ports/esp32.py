@@ -25,8 +25,9 @@ from ports import (
 )
 from ports.hardware import Hardware, configuration
 
-# The least that the chip's watchdog takes.
-_WATCHDOG_MS = 1000
+# Every round of the background feeds it. None takes as long, not even one that collects garbage in an external memory,
+# 0.3 s, which no round does while a joint is on.
+_WATCHDOG_MS = 400
 # Shorter pulses on an encoder's lines are noise: 12 bits of the counter's clock, 80 MHz.
 _FILTER_NS = 1000
 # More frames than come, or go, while the other side does something else.
@@ -134,7 +135,8 @@ class Port(Hardware):
 
 _CAUSES = {
     machine.PWRON_RESET: POWER_ON,
-    machine.HARD_RESET: POWER_ON,
+    # A panic, or machine.reset(): what switches power on is told apart from both.
+    machine.HARD_RESET: PROGRAM_ENDED,
     machine.WDT_RESET: WATCHDOG_RESET,
     machine.SOFT_RESET: PROGRAM_ENDED,
 }

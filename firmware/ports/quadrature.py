@@ -87,14 +87,18 @@ def count_edges():
 
 
 @micropython.viper
-def look(inputs: ptr32, first: int, channel: int, end: int, lost: ptr32, kept: ptr32):
-    """Put the counts of the channels from ``channel`` to before ``end`` into ``inputs[first + channel]``.
+def look(inputs: ptr32, first: int, channels: int, lost: ptr32, kept: ptr32):
+    """Put the counts of ``channels``, a bit for each, into ``inputs[first + channel]``.
 
     A state machine pushes its count in every loop and drops what does not fit, so its FIFO holds old counts; the one
     behind them is at most ten cycles older than this look. A state machine that stands counts as one that loses counts.
     """
     s = int(1) << 31
-    while channel < end:
+    channel = 0
+    while channels >> channel:
+        if not channels >> channel & 1:
+            channel += 1
+            continue
         machine = channel & 3
         pio = ptr32((int(_BASE_MB) + (channel >> 2)) << 20)
         state = ptr32(int(kept) + channel * (4 * _KEPT_WORDS))
@@ -121,43 +125,45 @@ def look(inputs: ptr32, first: int, channel: int, end: int, lost: ptr32, kept: p
 class Encoders:
     """The encoders of a board, channel k on state machine k: four on each PIO, whose whole program memory they take."""
 
-    def __init__(self, pins: "list[tuple[int, int]]") -> None:
-        """Begin to count at 0; ``pins`` are the GPIO numbers of each channel's A and B.
+    def __init__(self, pins: "list[tuple[int, int] | None]") -> None:
+        """Begin to count at 0; ``pins`` are the GPIO numbers of each channel's A and B, None where it has none.
 
         Raises ValueError if a state machine cannot read them: B has to be the pin behind A.
         """
         channels = len(pins)
         if channels > _CHANNELS:
             raise ValueError("there are state machines for %d encoders, not %d" % (_CHANNELS, channels))
-        for a, b in pins:
+        lines = [(channel, pair[0], pair[1]) for channel, pair in enumerate(pins) if pair]
+        for _, a, b in lines:
             if b != a + 1:
                 raise ValueError("encoder pins %d and %d: connect B to the pin behind A's, %d" % (a, b, a + 1))
         # How often a look has found that a channel has lost counts.
         self.lost = array("i", [0] * channels)
         self._kept = array("i", [0] * (_KEPT_WORDS * channels))
         self._one = array("i", [0] * channels)
-        self._channels = channels
+        # A bit for each channel that is counted.
+        self._channels = sum([1 << channel for channel, _, _ in lines])
         # All pulls are on before the first line is looked at: a line that still rises is no step.
-        for a, b in pins:
+        for _, a, b in lines:
             Pin(a, Pin.IN, Pin.PULL_UP)
             Pin(b, Pin.IN, Pin.PULL_UP)
-        for channel, (a, _) in enumerate(pins):
+        for channel, a, _ in lines:
             machine = rp2.StateMachine(channel, count_edges, in_base=Pin(a))
             machine.exec(_START)
             machine.active(1)
 
     def read(self, inputs: "array[int]", first: int) -> None:
-        """Put the counts of all channels into ``inputs[first]`` and behind it, 32 bits with sign.
+        """Put the counts of all channels that have some into ``inputs[first]`` and behind it, 32 bits with sign.
 
         A channel that has lost counts jumps by 2^24 each time that is found, and counts on from there. Allocates
         nothing, and takes a bounded time whatever the state machines do.
         """
-        look(inputs, first, 0, self._channels, self.lost, self._kept)
+        look(inputs, first, self._channels, self.lost, self._kept)
 
     def read_one(self, channel: int) -> int:
         """Return one channel's count, as ``read`` would give it.
 
         Allocates nothing while the count is within 30 bits, which no joint leaves; for an interrupt.
         """
-        look(self._one, 0, channel, channel + 1, self.lost, self._kept)
+        look(self._one, 0, 1 << channel, self.lost, self._kept)
         return self._one[channel]

@@ -193,6 +193,31 @@ def test_an_exception_in_the_interrupt_makes_all_safe_and_is_raised_in_the_backg
     assert on_board(lines) == [{"2": 0, "3": 0, "6": 0}, None, "broken"]
 
 
+def test_the_links_interrupt_goes_before_the_tick(on_board: Run, family: str) -> None:
+    if family != "rp2":
+        pytest.skip("its ticks are no interrupts")
+    # Of UART 0, interrupt 20.
+    lines = "words = machine.mem32.words\nresult = [[hex(address), hex(words[address])] for address in words]"
+    assert on_board(lines) == [["0xe000e414", "0x80808040"]]
+
+
+@pytest.mark.parametrize(("word", "runs"), [(0, 1), (1, 0), (0x2000_0001, 1)])
+def test_only_who_asked_for_maintenance_gets_it_whatever_a_boot_program_left_in_the_kept_words(
+    on_board: Run, word: int, runs: int
+) -> None:
+    lines = f"port.outputs[TO_REST] = {word}\nport.commit()\nimport main, executive\nruns = []\n"
+    lines += "def run(*_):\n    runs.append(1)\n    raise ValueError\nexecutive.Board = run\n"
+    lines += "try:\n    main.main(sys.argv[2])\nexcept ValueError:\n    pass\nresult = len(runs)"
+    assert on_board(lines) == runs
+
+
+def test_a_wired_joint_behind_a_simulated_one_is_counted_as_its_own(on_board: Run, family: str, tmp_path: Path) -> None:
+    mixed = config_of([BENCHES[0], CHANNELS[0]], {}, LINK)
+    (tmp_path / "board.json").write_text(json.dumps(mixed))
+    lines = "counts.update({1: 77})\nport.begin()\nPin.irqs[12](None)\n"
+    assert on_board(f"{lines}result = [port.inputs[k] for k in (COUNT, COUNT + 1, INDEX_COUNT + 1)]") == [0, 77, 77]
+
+
 @pytest.fixture
 def bench_board(family: str, tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """A board of that family with simulated motors, in real time behind a port; its name and its process."""

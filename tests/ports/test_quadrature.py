@@ -26,11 +26,11 @@ def chip() -> Chip:
 
 @pytest.fixture
 def start(chip: Chip, monkeypatch: pytest.MonkeyPatch) -> Start:
-    """Start encoders at the given A pins; return them, an array that they are read into, and the PIOs' registers."""
+    """Start encoders at the given A pins, None for a channel without; return them, what they fill, and the PIOs."""
     loaded = load(chip, monkeypatch)
 
-    def begin(*a: int) -> SimpleNamespace:
-        encoders = loaded.module.Encoders([(pin, pin + 1) for pin in a])
+    def begin(*a: int | None) -> SimpleNamespace:
+        encoders = loaded.module.Encoders([None if pin is None else (pin, pin + 1) for pin in a])
         chip.run(3 * LOOP)
         return SimpleNamespace(
             encoders=encoders, inputs=array("i", [0] * 12), registers=loaded.registers, module=loaded.module
@@ -103,6 +103,17 @@ def test_a_step_every_ten_cycles_is_the_fastest_that_is_counted(chip: Chip, star
     chip.turn(4, ahead(1000, way), 10)
     chip.run(LOOP)
     assert (chip.count(0), chip.flags()) == (1000 * way, 0)
+
+
+def test_channels_without_an_encoder_are_left_alone_and_the_others_keep_their_places(chip: Chip, start: Start) -> None:
+    begun = start(None, 4, 6, None, 8)
+    for pin, steps in ((4, 100), (6, 200), (8, 300)):
+        chip.turn(pin, ahead(steps), 13)
+    begun.inputs[1] = begun.inputs[4] = 7
+    begun.encoders.read(begun.inputs, 1)
+    assert list(begun.inputs[1:6]) == [7, 100, 200, 7, 300]
+    assert [begun.encoders.read_one(channel) for channel in (1, 2, 4)] == [100, 200, 300]
+    assert list(begun.encoders.lost) == [0] * 5
 
 
 def test_steps_faster_than_that_are_flagged_not_miscounted_in_silence(chip: Chip, start: Start) -> None:

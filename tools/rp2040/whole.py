@@ -7,6 +7,7 @@ because the emulator's USB has one serial port, the console's. Time is the chip'
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +18,7 @@ from bedside.errors import BedsideError
 from bedside.flash.package import LOADER, MANIFEST, board_image, compile_firmware
 from bedside.link import causes, frames, schema
 from bedside.link.board import SCHEMA
-from bedside.link.messages import FAULT, OFF, RUN, Event, Feedback, Identity, Message, parse
+from bedside.link.messages import DISABLED, FAULT, OFF, RUN, Event, Feedback, Identity, Message, parse
 from bedside.link.scale import board_message, joint_messages
 from bedside.places import BOARDS, FIRMWARE
 from rp2040.chip import Chip
@@ -167,14 +168,9 @@ def _move(board: Board) -> int:
     """Enable, engage and lead the first joint away; return how far it has come, in urad."""
     # As the bridge does: what came up before it was configured is cleared.
     board.state_command(schema.DISABLE)
+    _until(board, lambda now: bool(now.state == DISABLED), "cleared")
     board.state_command(schema.ENABLE)
-    end = board.chip.seconds + _ENABLED_S
-    now = board.keep_alive()
-    while now.phase != RUN:
-        if board.chip.seconds > end:
-            raise WholeError(f"it is not enabled: {now} {board.events}")
-        board.chip.run(_KEEP_ALIVE_S)
-        now = board.keep_alive()
+    now = _until(board, lambda now: bool(now.phase == RUN), "enabled")
     start = list(now.positions)
     at = list(start)
     board.command(at, [0] * len(at))
@@ -189,6 +185,17 @@ def _move(board: Board) -> int:
     if now.phase != RUN or abs(moved - wanted) > 0.2 * wanted:
         raise WholeError(f"commanded by {wanted} urad it moved {moved}: {now} {board.events}")
     return moved
+
+
+def _until(board: Board, reached: Callable[[Feedback], bool], what: str) -> Feedback:
+    """Keep the link alive until the board has ``reached`` it; return its state."""
+    end = board.chip.seconds + _ENABLED_S
+    while board.chip.seconds < end:
+        board.chip.run(_KEEP_ALIVE_S)
+        now = board.keep_alive()
+        if reached(now):
+            return now
+    raise WholeError(f"it is not {what}: {board.keep_alive()} {board.events}")
 
 
 def _fall_silent(board: Board, cell: Cell) -> int:

@@ -73,7 +73,9 @@ class Survey:
         """The chip, as package and board file name it; that of a chip that Bedside does not know as it says itself."""
         known = {"linux": "unix", "darwin": "unix", "win32": "unix", "mps2": "mps2"}
         if self.platform == "rp2":
-            return "rp2350" if "RP2350" in self.machine else "rp2040"
+            chip = "rp2350" if "RP2350" in self.machine else "rp2040"
+            # A MicroPython for that chip's other processors, for which nothing is compiled.
+            return f"{chip}-riscv" if "RISCV" in self.machine else chip
         if self.platform == "esp32":
             # Such as "ESP32S3 module with ESP32S3", "Generic ESP32 module with ESP32".
             return self.machine.rpartition(" ")[2].lower().replace("-", "")

@@ -72,11 +72,15 @@ def _open(name: str, baud: int, dtr: bool) -> serial.Serial:
         raise LinkError(f"port {name}: there is no such port; {remedy}")
     try:
         port = serial.Serial(baudrate=baud, timeout=0, exclusive=True)
-        # Opening must not reset an ESP32, whose reset and boot pins hang on these two lines.
-        port.dtr = dtr
+        # The kernel raises both lines, and pyserial then sets DTR before RTS. An ESP32's reset hangs on both: RTS alone
+        # is its reset, DTR alone its boot pin, which a chip that runs does not mind. So DTR falls last.
+        port.dtr = True
         port.rts = False
         port.port = path
         port.open()
+        # A pseudo-terminal has no such lines.
+        with contextlib.suppress(OSError):
+            port.dtr = dtr
         # With VMIN 0, as pyserial leaves it, a read without data looks like an unplugged port's end of file.
         settings = termios.tcgetattr(port.fileno())
         settings[6][termios.VMIN] = 1

@@ -19,7 +19,8 @@ class Quadrature:
 
     def read(self, inputs, first):
         for k in range(len(self.pins)):
-            inputs[first + k] = machine.counts.get(k, 0)
+            if self.pins[k]:
+                inputs[first + k] = machine.counts.get(k, 0)
 
     def read_one(self, channel):
         return machine.counts.get(channel, 0)

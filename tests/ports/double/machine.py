@@ -16,7 +16,22 @@ traffic = []
 levels = {}
 volts = {}
 counts = {}
-pwm_left = [100]
+
+
+class _Memory:
+    """What programs write to addresses."""
+
+    def __init__(self):
+        self.words = {}
+
+    def __getitem__(self, address):
+        return self.words.get(address, 0x80808080)
+
+    def __setitem__(self, address, word):
+        self.words[address] = word
+
+
+mem32 = _Memory()
 
 
 def unique_id():
@@ -181,7 +196,7 @@ class _Builtin:
 class USBDevice:
     """One side of a USB cable; a test is the computer: it calls what ``config`` was given."""
 
-    BUILTIN_CDC = _Builtin
+    BUILTIN_DEFAULT = _Builtin
     now = None
 
     def __new__(cls):
