@@ -21,12 +21,12 @@ def digest(path: str) -> str:
 
 
 def files(folder: str) -> "dict[str, str]":
-    """Return the SHA-256 of every file below ``folder``, by its path there."""
+    """Return the SHA-256 of every file below ``folder``, by its path there; an empty folder is told as "path/"."""
     found = {}
     for entry in os.ilistdir(folder):
         name, kind = entry[:2]
         if kind == _FOLDER:
-            inner = files(folder + "/" + name)
+            inner = files(folder + "/" + name) or {"": ""}
             found.update({name + "/" + path: inner[path] for path in inner})
         else:
             found[name] = digest(folder + "/" + name)
@@ -39,8 +39,8 @@ def text(path: str) -> str:
         with open(path) as file:
             content: str = file.read()
             return content
-    except OSError:
-        return ""
+    except (OSError, ValueError):
+        return ""  # none, or none that is text
 
 
 def is_whole(slot: str, there: "dict[str, str]") -> bool:
@@ -50,7 +50,7 @@ def is_whole(slot: str, there: "dict[str, str]") -> bool:
         for path in stated:
             if there[path] != stated[path]["sha256"]:
                 return False
-        return True
+        return len(there) == len(stated) + 1
     except (ValueError, KeyError, TypeError):
         return False
 
@@ -64,7 +64,7 @@ def remove(path: str) -> None:
 
 
 def survey() -> None:
-    """Print what this board is and what is on it, as JSON."""
+    """Print what this board is, which .mpy files it can load, and what is on it, as JSON."""
     slots = {}
     for slot in ("a", "b"):
         try:
@@ -78,21 +78,38 @@ def survey() -> None:
     roles = {slot: text(slot + "/board.json") for slot in slots}
     version = sys.implementation[1][:3]  # type: ignore[index]
     machine = getattr(sys.implementation, "_machine", sys.platform)
+    # Version and sub-version; above them is the instruction set.
+    mpy = getattr(sys.implementation, "_mpy", 0) & 0x3FF
     whole = [slot for slot in slots if is_whole(slot, slots[slot])]
-    print(json.dumps([sys.platform, machine, version, loader, text("active"), slots, whole, roles]))
+    print(json.dumps([sys.platform, machine, version, mpy, loader, text("active"), slots, whole, roles]))
 
 
 def prepare(slot: str, keep: "list[str]", folders: "list[str]") -> None:
-    """Make ``slot`` ready to be written: what is there is no firmware from now on."""
+    """Make ``slot`` ready to be written: what is there is no firmware from now on, and only ``keep`` stays."""
+    remove(slot + "/manifest.json")
+    try:
+        clear(slot, [slot + "/" + path for path in keep])
+    except OSError:
+        pass  # there is no such folder yet
     for folder in [slot] + folders:
         try:
             os.mkdir(folder)
         except OSError:
             pass
-    remove(slot + "/manifest.json")
-    for path in files(slot):
-        if path not in keep:
-            remove(slot + "/" + path)
+
+
+def clear(folder: str, keep: "list[str]") -> None:
+    """Remove every file below ``folder`` but those to ``keep``, and the folders that are empty then."""
+    for entry in list(os.ilistdir(folder)):
+        path = folder + "/" + entry[0]
+        if entry[1] == _FOLDER:
+            clear(path, keep)
+            try:
+                os.rmdir(path)
+            except OSError:
+                pass  # not empty
+        elif path not in keep:
+            remove(path)
 
 
 def replace(new: str, old: str) -> None:

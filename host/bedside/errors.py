@@ -13,6 +13,10 @@ class LinkError(BedsideError):
     """A board or its port does not answer as it should."""
 
 
+class NoPortError(LinkError):
+    """There is no such port, or nothing at its address: no cable, no power, no server."""
+
+
 class SurgeonError(BedsideError):
     """The network side was told something that it must refuse."""
 

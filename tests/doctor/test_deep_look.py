@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import time
@@ -36,7 +37,7 @@ def test_a_board_is_looked_into_and_runs_again_afterwards(bedside: Bedside, boar
     (folder / "program.mpy").write_bytes(content)
     stated = {"program.mpy": {"sha256": sha256(content).hexdigest(), "size": len(content)}}
     stated["tick.mpy"] = {"sha256": "0" * 64, "size": 3}
-    (folder / "manifest.json").write_text(json.dumps({"files": stated}))
+    (folder / "manifest.json").write_text(json.dumps({"loader": {"sha256": ""}, "files": stated}))
     lines = bedside("doctor", PSM, "--port", WRIST.name, "--deep", status=1)
     said = {line[6:].partition(": ")[2].partition(":")[0]: line for line in lines if "psm1-wrist" in line}
     assert said["MicroPython"].startswith("ok    psm1-wrist: MicroPython: 1.")
@@ -71,7 +72,7 @@ def test_a_board_that_was_left_in_its_repl_is_recognised_and_brought_back(bedsid
 
 
 def survey(slots: dict[str, dict[str, str]]) -> Survey:
-    return Survey("rp2", "Pico", (1, 29, 0), "", "b", slots, [], {"b": '{"role":"psm1/base"}'})
+    return Survey("rp2", "Pico", (1, 29, 0), 0x306, "cd", "b", slots, [], {"b": '{"role":"psm1/base"}'})
 
 
 def inside(manifests: dict[str, str]) -> deep.Inside:
@@ -79,12 +80,19 @@ def inside(manifests: dict[str, str]) -> deep.Inside:
 
 
 def test_files_are_held_against_the_manifest_and_that_against_what_the_board_told() -> None:
-    manifest = json.dumps({"files": {"program.mpy": {"sha256": "ab", "size": 1}}})
+    manifest = json.dumps({"loader": {"sha256": "cd"}, "files": {"program.mpy": {"sha256": "ab", "size": 1}}})
     build = sha256(manifest.encode()).hexdigest()[:16]
     whole = survey({"a": {}, "b": {"program.mpy": "ab"}})
     who = Identity(0, 0, "0.1.0", 1000, 0, "base", "uid", build, [])
     found = deep._files("base", whole, inside({"b": manifest}), who)
     assert found.line == f"ok    base: files: 1 in slot b, all as flashed (build {build}, role 'psm1/base')"
+    changed = dataclasses.replace(whole, loader="ef")
+    assert (
+        "main.py, which checks the others, is not as flashed"
+        in deep._files("base", changed, inside({"b": manifest}), who).found
+    )
+    more = survey({"a": {}, "b": {"program.mpy": "ab", "program.py": "ef"}})
+    assert "program.py in slot b was not flashed" in deep._files("base", more, inside({"b": manifest}), who).found
     who.build = "0123"
     assert deep._files("base", whole, inside({"b": manifest}), who).grade is Grade.FAIL
     assert "makes no sense" in deep._files("base", whole, inside({"b": "{"}), who).found

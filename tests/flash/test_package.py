@@ -260,20 +260,22 @@ CONFIG = {"name": "psm1-base", "role": "psm1/psm1-base", "joints": ["äußeres G
 
 def test_a_board_gets_the_firmware_its_config_and_a_manifest_of_both(pack: Pack) -> None:
     loaded = load_package(pack("unix"), trusted_keys())
-    image = board_image(loaded.chip, loaded.version, loaded.files, canonical(CONFIG))
+    image = board_image(loaded.chip, loaded.version, loaded.loader, loaded.files, canonical(CONFIG))
     assert image.files == {**loaded.files, "board.json": image.files["board.json"]}
     text = image.files["board.json"].decode()
     assert text.startswith('{"joints":["äußeres Gelenk"],"name":"psm1-base","role":')
     assert json.loads(text) == CONFIG
     manifest = json.loads(image.manifest)
     assert image.manifest == canonical(manifest)
-    assert set(manifest) == {"format", "version", "chip", "files"}
+    assert set(manifest) == {"format", "version", "chip", "loader", "files"}
     assert (manifest["format"], manifest["chip"]) == (1, "unix")
     for path, data in image.files.items():
         assert manifest["files"][path] == {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
     assert image.build == hashlib.sha256(image.manifest).hexdigest()[:16]
-    other = board_image(loaded.chip, loaded.version, loaded.files, canonical({**CONFIG, "tick_hz": 500}))
+    other = board_image(loaded.chip, loaded.version, loaded.loader, loaded.files, canonical({**CONFIG, "tick_hz": 500}))
     assert other.build != image.build
+    loader = board_image(loaded.chip, loaded.version, b"another", loaded.files, canonical(CONFIG))
+    assert loader.build != image.build, "what checks the others is part of it"
     assert expected_build("unix", canonical(CONFIG)) == image.build
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 import pty
 import select
@@ -10,22 +12,23 @@ import sys
 import threading
 import time
 import tty
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
-from bedside.boardfile import board_config, canonical
+from bedside import cli
 from bedside.bridge.connect import close, connect
 from bedside.cell import Cell, load_cell
 from bedside.clock import PeriodicTimer
 from bedside.errors import FlashError, LinkError
 from bedside.flash import deploy
 from bedside.flash.keys import make_key, signing_key_path, trusted_keys
-from bedside.flash.package import BoardImage, Package, board_image, build_package, load_package
-from bedside.flash.update import Person, update_board
+from bedside.flash.package import Package, build_package, load_package
+from bedside.flash.update import Person, ask_before_erasing, image_for, update_board
 from bedside.link import frames, schema
 from bedside.link.board import BoardLink
 from bedside.link.messages import DISABLED, Identity
@@ -94,10 +97,6 @@ def cut_power(board: SimBoard) -> None:
         board.start()
 
 
-def image_for(package: Package, cell: Cell) -> BoardImage:
-    return board_image(package.chip, package.version, package.files, canonical(board_config(cell, NAME)))
-
-
 def identify(patience_s: float = 20.0) -> Identity:
     """Ask the board who it is, until it says so."""
     end = time.monotonic() + patience_s
@@ -123,7 +122,7 @@ def test_a_flashed_board_says_its_build_and_passes_the_suite_for_any_board(
         simulation.stdout.readline()
         told: list[str] = []
         update_board(cell, cell.board[0], package, person(told))
-        build = image_for(package, cell).build
+        build = image_for(package, cell, cell.board[0]).build
         assert identify().build == build
         assert told == [
             f"board '{NAME}': writing build {build} to {device_of(PORT)}",
@@ -149,7 +148,7 @@ def test_the_bridge_refuses_another_role_and_its_remedy_asks_first(
     with pytest.raises(FlashError, match=f"the board there is psm9/{NAME}, and stays so"):
         update_board(cell, cell.board[0], package, person(told, answer=False))
     assert told == [f"This board is psm9/{NAME}. Shall it become psm1/{NAME}?"]
-    assert identify().build == image_for(package, other).build
+    assert identify().build == image_for(package, other, other.board[0]).build
     update_board(cell, cell.board[0], package, person(told))
     close(connect(cell))
 
@@ -193,38 +192,157 @@ def test_a_board_whose_arm_is_on_is_not_flashed(board: SimBoard, cell: Cell, pac
 def test_a_package_for_another_chip_is_refused_before_the_board_is_touched(
     board: SimBoard, cell: Cell, package: Package
 ) -> None:
-    from dataclasses import replace as other
-
     with pytest.raises(FlashError, match="says unix, the package is for rp2040; take that chip's package"):
-        update_board(cell, cell.board[0], other(package, chip="rp2040"), person([]))
+        update_board(cell, cell.board[0], dataclasses.replace(package, chip="rp2040"), person([]))
 
 
-@pytest.mark.parametrize("damage", ["a byte", "a file", "the manifest", "the active slot's name"])
-def test_what_is_not_whole_is_not_run(board: SimBoard, cell: Cell, package: Package, damage: str) -> None:
+@pytest.fixture
+def two_builds(board: SimBoard, cell: Cell, package: Package) -> tuple[Cell, Path, Path]:
+    """A board that runs the cell's build; it has that of another arm besides. Returns that arm, and both slots."""
     other = replace(cell, arm=replace(cell.arm, name="psm9"))
     update_board(other, cell.board[0], package, person([]))
     before = (board.flash / "active").read_text()
     update_board(cell, cell.board[0], package, person([]))
     now = (board.flash / "active").read_text()
     assert {before, now} == {"a", "b"}
-    slot = board.flash / now
-    if damage == "a byte":
-        content = bytearray((slot / "core" / "joint.mpy").read_bytes())
-        content[1000] ^= 1
-        (slot / "core" / "joint.mpy").write_bytes(content)
-    elif damage == "a file":
-        (slot / "tick.mpy").unlink()
-    elif damage == "the manifest":
-        (slot / "manifest.json").write_text('{"files":')
-    else:
-        (board.flash / "active").write_text("")
+    return other, board.flash / before, board.flash / now
+
+
+def damage_a_byte(slot: Path) -> None:
+    content = bytearray((slot / "core" / "joint.mpy").read_bytes())
+    content[1000] ^= 1
+    (slot / "core" / "joint.mpy").write_bytes(content)
+
+
+def damage_the_configuration(slot: Path) -> None:
+    content = bytearray((slot / "board.json").read_bytes())
+    content[5] = 0xFF
+    (slot / "board.json").write_bytes(content)
+
+
+def lose_a_file(slot: Path) -> None:
+    (slot / "tick.mpy").unlink()
+
+
+def damage_the_manifest(slot: Path) -> None:
+    (slot / "manifest.json").write_text('{"files":')
+
+
+def add_a_source(slot: Path) -> None:
+    # It would be imported instead of tick.mpy.
+    (slot / "tick.py").write_text("raise SystemExit")
+
+
+def add_an_empty_folder(slot: Path) -> None:
+    (slot / "program").mkdir()
+
+
+def make_it_of_another_micropython(slot: Path) -> None:
+    content = bytearray((slot / "blackbox.mpy").read_bytes())
+    content[1] += 1
+    (slot / "blackbox.mpy").write_bytes(content)
+    manifest = json.loads((slot / "manifest.json").read_bytes())
+    manifest["files"]["blackbox.mpy"]["sha256"] = sha256(content).hexdigest()
+    (slot / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        damage_a_byte,
+        damage_the_configuration,
+        lose_a_file,
+        damage_the_manifest,
+        add_a_source,
+        add_an_empty_folder,
+        make_it_of_another_micropython,
+    ],
+)
+def test_what_is_not_whole_is_not_run_and_the_same_command_mends_it(
+    board: SimBoard, cell: Cell, package: Package, two_builds: tuple[Cell, Path, Path], damage: Callable[[Path], None]
+) -> None:
+    other, _, now = two_builds
+    damage(now)
     cut_power(board)
-    wanted = cell if damage == "the active slot's name" and now == "a" else other
-    assert identify().build == image_for(package, wanted).build
+    assert identify().build == image_for(package, other, cell.board[0]).build
     update_board(cell, cell.board[0], package, person([]))
-    assert identify().build == image_for(package, cell).build
-    if wanted is other:
-        assert (board.flash / "active").read_text() == now, "what runs is never written over"
+    assert identify().build == image_for(package, cell, cell.board[0]).build
+    assert (board.flash / "active").read_text() == now.name, "what runs is never written over"
+
+
+@pytest.mark.parametrize("name", [b"", b"\xff", b"b\n", b"another"])
+def test_a_damaged_name_of_the_active_slot_means_the_same_to_board_and_computer(
+    board: SimBoard, cell: Cell, package: Package, two_builds: tuple[Cell, Path, Path], name: bytes
+) -> None:
+    (board.flash / "active").write_bytes(name)
+    cut_power(board)
+    runs = identify().build
+    slot = "b" if name == b"b\n" else "a"
+    assert sha256((board.flash / slot / "manifest.json").read_bytes()).hexdigest()[:16] == runs
+    third = replace(cell, arm=replace(cell.arm, name="psm8"))
+    update_board(third, cell.board[0], package, person([]))
+    assert (board.flash / "active").read_text() == ("a" if slot == "b" else "b"), "what runs is never written over"
+
+
+def test_a_board_that_is_refused_goes_on_with_what_it_ran(board: SimBoard, cell: Cell, package: Package) -> None:
+    update_board(cell, cell.board[0], package, person([]))
+    runs = image_for(package, cell, cell.board[0]).build
+    other = replace(cell, board=[replace(cell.board[0], type="cortex-m3")])
+    with pytest.raises(FlashError, match=r"this board is of chip unix .*, and the package is for mps2"):
+        update_board(other, other.board[0], dataclasses.replace(package, chip="mps2"), person([]))
+    assert identify().build == runs
+    newer = {path: bytes([content[0], 7]) + content[2:] for path, content in package.files.items()}
+    with pytest.raises(FlashError, match=r"loads \.mpy files of version 6\.3, the package has 7\.3; put another"):
+        update_board(cell, cell.board[0], dataclasses.replace(package, files=newer), person([]))
+    assert identify().build == runs
+
+
+def test_ctrl_c_says_how_it_stands_and_the_board_goes_on(board: SimBoard, cell: Cell, package: Package) -> None:
+    update_board(cell, cell.board[0], package, person([]))
+    other = replace(cell, arm=replace(cell.arm, name="psm9"))
+    told: list[str] = []
+
+    def interrupt(done: float, of: float) -> None:
+        if done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        update_board(other, cell.board[0], package, Person(told.append, lambda question: True, interrupt))
+    assert told[-1] == f"board '{NAME}': interrupted; it goes on with what it had, and the same command completes it"
+    assert identify().build == image_for(package, cell, cell.board[0]).build
+
+
+def test_nothing_is_erased_without_a_question_and_never_under_a_bridge(
+    board: SimBoard, cell: Cell, package: Package
+) -> None:
+    ask_before_erasing("sim:nobody", 1_000_000, None, person([], answer=False))
+    with closing(SerialPort(PORT, 1_000_000)), pytest.raises(LinkError, match="in use by another program"):
+        ask_before_erasing(PORT, 1_000_000, None, person([]))
+    update_board(cell, cell.board[0], package, person([]))
+    runs = image_for(package, cell, cell.board[0])
+    ask_before_erasing(PORT, 1_000_000, runs, person([], answer=False))
+    other = replace(cell, arm=replace(cell.arm, name="psm9"))
+    told: list[str] = []
+    with pytest.raises(FlashError, match=f"board '{NAME}' stays as it is"):
+        ask_before_erasing(PORT, 1_000_000, image_for(package, other, cell.board[0]), person(told, answer=False))
+    assert told == [f"This board is '{NAME}', and runs build {runs.build}. Shall all that is on it be erased?"]
+
+
+def test_what_a_dry_run_prints_does_the_same(
+    home: Path,
+    board: SimBoard,
+    cell: Cell,
+    package: Package,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home))
+    assert cli.main(["flash", str(PSM), NAME, "--package", str(home / "package"), "--dry-run"]) == 0
+    printed = capsys.readouterr().out
+    to_repl(board)
+    settings = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    subprocess.run(["sh"], input=printed, text=True, env=settings, check=True)
+    assert identify().build == image_for(package, load_cell(PSM), cell.board[0]).build
 
 
 def test_where_nothing_is_whole_nothing_runs_and_the_same_command_mends_it(
@@ -239,7 +357,7 @@ def test_where_nothing_is_whole_nothing_runs_and_the_same_command_mends_it(
         time.sleep(0.05)
     assert not any(board.outputs[:11])
     update_board(cell, cell.board[0], package, person([]))
-    assert identify().build == image_for(package, cell).build
+    assert identify().build == image_for(package, cell, cell.board[0]).build
 
 
 @contextmanager
@@ -299,7 +417,7 @@ def test_cut_off_at_any_point_the_board_runs_what_it_ran_and_the_same_command_co
 ) -> None:
     other = replace(cell, arm=replace(cell.arm, name="psm9"))
     update_board(other, cell.board[0], package, person([]))
-    old, new = image_for(package, other), image_for(package, cell)
+    old, new = image_for(package, other, other.board[0]), image_for(package, cell, cell.board[0])
     written: list[int] = []
     for size in POINTS:
         to_repl(board)

@@ -142,11 +142,12 @@ def _put(repl: RawRepl, cell: Cell) -> str:
     """Put everything where ``bedside flash`` puts it; return the build."""
     with tempfile.TemporaryDirectory() as folder:
         firmware = compile_firmware(CHIP, Path(folder))
-    image = board_image(CHIP, __version__, firmware, canonical(_config(cell)))
+    loader = (FIRMWARE / LOADER).read_bytes()
+    image = board_image(CHIP, __version__, loader, firmware, canonical(_config(cell)))
     for path, content in {**image.files, MANIFEST: image.manifest}.items():
         repl.put(f"a/{path}", content)
     repl.put("active", b"a")
-    repl.put("main.py", (FIRMWARE / LOADER).read_bytes())
+    repl.put("main.py", loader)
     return image.build
 
 

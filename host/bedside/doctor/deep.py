@@ -171,13 +171,19 @@ def _files(label: str, survey: deploy.Survey, inside: Inside, identity: Identity
         return warn(what, f"no manifest in slot {slot}, so nothing tells whether they are whole", "'bedside flash' it")
     again = "flash the board again"
     try:
-        stated = {path: str(entry["sha256"]) for path, entry in json.loads(text)["files"].items()}
+        manifest = json.loads(text)
+        stated = {path: str(entry["sha256"]) for path, entry in manifest["files"].items()}
+        loader = manifest["loader"]["sha256"]
     except (ValueError, KeyError, TypeError, AttributeError):
         return fail(what, f"the manifest of slot {slot} makes no sense", again)
     there = survey.slots[slot]
     wrong = sorted(path for path, digest in stated.items() if there.get(path) != digest)
     if wrong:
         return fail(what, f"{', '.join(wrong)} in slot {slot} missing or not as flashed", again)
+    if strange := sorted(set(there) - set(stated) - {deploy.MANIFEST}):
+        return fail(what, f"{', '.join(strange)} in slot {slot} was not flashed", again)
+    if survey.loader != loader:
+        return fail(what, f"{deploy.LOADER}, which checks the others, is not as flashed", again)
     build = sha256(text.encode()).hexdigest()[:16]
     if identity and identity.build != build:
         return fail(what, f"slot {slot} has build {build}, but '{identity.build}' ran", again)

@@ -7,17 +7,21 @@ import contextlib
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from bedside.boardfile import Esptool, Uf2, board_config, canonical, load_board_type
+from bedside.boardfile import load_board_type
 from bedside.cell import BoardSlot, Cell, load_cell
-from bedside.chips import CHIPS, EspImage
-from bedside.errors import FlashError
+from bedside.chips import EspImage, chip_called
+from bedside.errors import BedsideError, FlashError
 from bedside.flash import deploy, esp, uf2
 from bedside.flash.keys import load_signing_key, signing_key_path, trusted_keys
-from bedside.flash.package import Package, board_image, build_package, load_package
-from bedside.flash.update import Person, ask_before_erasing, update_board
+from bedside.flash.package import MANIFEST, Package, build_package, load_package
+from bedside.flash.update import Person, ask_before_erasing, image_for, update_board
 from bedside.link.port import device_of
+
+# MicroPython's own on an ESP32, where a link that shares it is as fast.
+_ESP_CONSOLE_BAUD = 115_200
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -29,18 +33,32 @@ def run(arguments: argparse.Namespace) -> None:
     slots = _slots(cell, arguments)
     if len(slots) > 1 and (arguments.port or arguments.micropython):
         raise FlashError("--port and --micropython are for one board at a time; name the board instead of --all")
+    done: list[str] = []
     for slot in slots:
-        kind = load_board_type(slot.type)
-        console = arguments.port or slot.console
-        port = console or device_of(slot.port)
-        with _package(kind.chip, arguments) as package, _person(arguments, f"flashing {slot.name}") as person:
-            if arguments.dry_run:
-                _print_commands(cell, slot, package, port, arguments)
-                continue
-            if arguments.micropython:
-                ask_before_erasing(cell, slot, person)
-                _write_micropython(package, port, arguments, person)
-            update_board(cell, slot, package, person, console)
+        try:
+            _flash(cell, slot, arguments)
+        except BedsideError as error:
+            left = [other.name for other in slots if other.name not in done]
+            if len(slots) == 1:
+                raise
+            raise FlashError(
+                f"{error}\nDone: {', '.join(done) or 'none'}; not done: {', '.join(left)}. The same command goes on"
+            ) from None
+        done.append(slot.name)
+
+
+def _flash(cell: Cell, slot: BoardSlot, arguments: argparse.Namespace) -> None:
+    kind = load_board_type(slot.type)
+    console = arguments.port or slot.console
+    port = console or device_of(slot.port)
+    with _package(kind.chip, arguments) as package, _person(arguments, f"flashing {slot.name}") as person:
+        if arguments.dry_run:
+            _print_commands(cell, slot, package, port, arguments)
+            return
+        if arguments.micropython:
+            ask_before_erasing(slot.port, kind.link.baud, image_for(package, cell, slot), person)
+            _write_micropython(package, port, arguments, person)
+        update_board(cell, slot, package, person, console)
 
 
 def _slots(cell: Cell, arguments: argparse.Namespace) -> list[BoardSlot]:
@@ -62,8 +80,10 @@ def _micropython_alone(arguments: argparse.Namespace) -> None:
     """Write MicroPython to the board behind --port, or in BOOTSEL mode, whatever it is to become."""
     if arguments.package is None:
         raise FlashError("give CELL.toml and BOARD, or, for MicroPython alone, --package FOLDER and --port PORT")
+    if arguments.micropython:
+        raise FlashError("--package and --micropython: a package has its own MicroPython; leave one out")
     package = load_package(arguments.package, trusted_keys())
-    is_esp = isinstance(CHIPS[package.chip].image, EspImage)
+    is_esp = isinstance(chip_called(package.chip).image, EspImage)
     if is_esp and arguments.port is None:
         raise FlashError(f"--port is missing: where is the {package.chip}? 'bedside boards' lists what is connected")
     if arguments.dry_run:
@@ -71,6 +91,8 @@ def _micropython_alone(arguments: argparse.Namespace) -> None:
         sys.stdout.write("".join(f"{line}\n" for line in commands))
         return
     with _person(arguments, "writing MicroPython") as person:
+        if is_esp:
+            ask_before_erasing(arguments.port, _ESP_CONSOLE_BAUD, None, person)
         _write_micropython(package, arguments.port, arguments, person)
 
 
@@ -81,7 +103,7 @@ def _write_micropython(package: Package, port: str, arguments: argparse.Namespac
     def progress(share: float) -> None:
         person.progress(share, 1.0)
 
-    if isinstance(CHIPS[package.chip].image, EspImage):
+    if isinstance(chip_called(package.chip).image, EspImage):
         esp.write_micropython(port, package, progress)
         person.tell(f"port {port}: {package.micropython.name} written, its hash verified")
     else:
@@ -119,7 +141,10 @@ def _person(arguments: argparse.Namespace, what: str) -> Iterator[Person]:
             if not sys.stdin.isatty():
                 raise FlashError(f"{question} Nobody is there to answer; say --yes if you are sure")
             bar.stop()
-            answer = input(f"{question} [y/N] ")
+            try:
+                answer = input(f"{question} [y/N] ")
+            except EOFError:
+                answer = ""
             bar.start()
             return answer.strip().lower() in ("y", "yes")
 
@@ -130,12 +155,19 @@ def _person(arguments: argparse.Namespace, what: str) -> Iterator[Person]:
 
 
 def _print_commands(cell: Cell, slot: BoardSlot, package: Package, port: str, arguments: argparse.Namespace) -> None:
-    kind = load_board_type(slot.type)
-    lines: list[str] = []
-    if arguments.micropython and isinstance(kind.flash, Esptool):
-        lines += esp.commands(port, package)
-    if arguments.micropython and isinstance(kind.flash, Uf2):
-        lines += uf2.commands(package, arguments.volume)
-    image = board_image(package.chip, package.version, package.files, canonical(board_config(cell, slot.name)))
-    lines += deploy.commands(port, image.files)
+    """Print what does the same to a board that does not run slot a, and leave the files that it is done with."""
+    image = image_for(package, cell, slot)
+    folder = Path(tempfile.mkdtemp(prefix="bedside-dry-run-"))
+    kept = {f"{deploy.SLOTS[0]}/{path}": content for path, content in image.files.items()}
+    kept |= {f"{deploy.SLOTS[0]}/{MANIFEST}": image.manifest, deploy.LOADER: package.loader}
+    lines = [f"# board '{slot.name}', unless it runs slot {deploy.SLOTS[0]}; the files stand in {folder}"]
+    if arguments.micropython and package.micropython:
+        kept[package.micropython.name] = package.micropython.data
+        here = replace(package, folder=folder)
+        is_esp = isinstance(chip_called(package.chip).image, EspImage)
+        lines += esp.commands(port, here) if is_esp else uf2.commands(here, arguments.volume)
+    for path, content in kept.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+    lines += deploy.commands(port, folder)
     sys.stdout.write("".join(f"{line}\n" for line in lines))

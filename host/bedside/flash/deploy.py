@@ -10,8 +10,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -28,6 +29,8 @@ MANIFEST = "manifest.json"
 _PATIENCE_S = 20.0
 # What is asked at first may have been said before the REPL was there; then it is asked again.
 _SURVEY_S = 8.0
+# A board that has started anew says no more.
+_RESET_S = 5.0
 _AGAIN = "the board goes on with what it had; run the same command again"
 # What mpremote, or the board's MicroPython, says when something goes wrong.
 _MEANINGS = {
@@ -50,22 +53,29 @@ Progress = Callable[[float, float], None]
 class Survey:
     """What a board says is on it: SHA-256 of the loader, and of each file in each slot by its path there.
 
-    The loader would run the slots that are ``whole``.
+    The loader would run the slots that are ``whole``. ``mpy`` is the version of .mpy files that it loads, and its
+    sub-version << 8; ``build`` what the board told that it runs, if it did.
     """
 
     platform: str
     machine: str
     version: tuple[int, int, int]
+    mpy: int
     loader: str
     active: str
     slots: dict[str, dict[str, str]]
     whole: list[str]
     configs: dict[str, str]
+    build: str = ""
 
     @property
     def running(self) -> str:
-        """The slot that the loader runs: the active one, or else the other, if it is whole."""
-        active = self.active if self.active in SLOTS else SLOTS[0]
+        """The slot that the loader runs: that of the ``build`` it told, or the active one, or the one that is whole."""
+        for slot, files in self.slots.items():
+            if self.build and files.get(MANIFEST, "").startswith(self.build):
+                return slot
+        # As the loader reads it.
+        active = SLOTS[1] if self.active[:1] == SLOTS[1] else SLOTS[0]
         return active if active in self.whole or not self.whole else self.whole[0]
 
     @property
@@ -94,12 +104,14 @@ def survey(port: str) -> Survey:
     """Ask the board what is on it. Raises FlashError."""
     said = _mpremote(port, "exec", _code("survey()"), patience_s=_SURVEY_S)
     try:
-        platform, machine, version, loader, active, slots, whole, configs = json.loads(said.strip().splitlines()[-1])
+        platform, machine, version, mpy, loader, active, slots, whole, configs = json.loads(
+            said.strip().splitlines()[-1]
+        )
     except (ValueError, IndexError):
         raise FlashError(
             f"port {port}: the board's answer makes no sense: {said[-200:]!r}; reset it and try again"
         ) from None
-    return Survey(platform, machine, tuple(version), loader, active, slots, whole, configs)
+    return Survey(platform, machine, tuple(version), mpy, loader, active, slots, whole, configs)
 
 
 def deploy(
@@ -123,8 +135,8 @@ def deploy(
     _mpremote(port, "exec", _code(f"prepare({slot!r}, {keep!r}, {folders!r})"))
     if found.loader != _hash(loader):
         missing[f"{LOADER}.new"] = loader
-    with tempfile.TemporaryDirectory() as scratch:
-        _copy(port, Path(scratch), missing, progress)
+    with _scratch() as scratch:
+        _copy(port, scratch, missing, progress)
         wanted = {path: _hash(content) for path, content in files.items()}
         wrong = wanted.items() ^ survey(port).slots[slot].items()
         if wrong:
@@ -132,7 +144,7 @@ def deploy(
                 f"port {port}: {sorted(wrong)[0][0]} reads back otherwise than it was written; the board goes on with "
                 "what it had. Run the same command again; if it happens again, its flash memory is worn out"
             )
-        _copy(port, Path(scratch), {f"{slot}/{MANIFEST}": manifest})
+        _copy(port, scratch, {f"{slot}/{MANIFEST}": manifest})
     _mpremote(port, "exec", _code(f"activate({slot!r}, {_hash(manifest)!r}, {_hash(loader)!r})"))
     return slot
 
@@ -143,20 +155,26 @@ def run(port: str, code: str) -> str:
 
 
 def reset(port: str) -> None:
-    """Start the board anew. Raises FlashError."""
-    _mpremote(port, "exec", "--no-follow", "import machine; machine.reset()")
+    """Start the board anew, if it can be: a board that leaves the bus may well take its answer along."""
+    with contextlib.suppress(FlashError):
+        _mpremote(port, "exec", "--no-follow", "import machine; machine.reset()", patience_s=_RESET_S)
 
 
-def commands(port: str, files: dict[str, bytes]) -> list[str]:
-    """Return what ``deploy`` runs for a board whose slot ``b`` is active, as one would type it."""
+def commands(port: str, folder: Path) -> list[str]:
+    """Return what ``deploy`` runs for a board that does not run slot ``a``, as one would type it.
+
+    ``folder`` holds the loader, as main.py, and a folder ``a``.
+    """
     slot = SLOTS[0]
-    folders = sorted({path.rpartition("/")[0] for path in files if "/" in path})
-    lines = [f"mpremote connect {port} fs mkdir :{slot}"]
-    lines += [f"mpremote connect {port} fs mkdir :{slot}/{folder}" for folder in folders]
-    lines += [f"mpremote connect {port} fs cp {path} :{slot}/{path}" for path in [*files, MANIFEST]]
-    lines += [f"mpremote connect {port} fs cp loader.py :{LOADER}"]
-    lines += [f"mpremote connect {port} exec \"open('active', 'w').write('{slot}')\"", f"mpremote connect {port} reset"]
-    return lines
+    mpremote = shlex.join(["mpremote", *_connect(port)])
+    here = shlex.quote(str(folder))
+    return [
+        f"{mpremote} fs rm -r :{slot}",
+        f"{mpremote} fs cp -r {here}/{slot} :{slot}",
+        f"{mpremote} fs cp {here}/{LOADER} :{LOADER}",
+        f"{mpremote} exec \"open('active', 'w').write('{slot}')\"",
+        f"{mpremote} reset",
+    ]
 
 
 def target(found: Survey) -> str:
@@ -166,8 +184,21 @@ def target(found: Survey) -> str:
 
 def is_there(found: Survey, loader: bytes, manifest: bytes) -> bool:
     """Return whether the board will run exactly this: the active slot has this manifest, and is as it says."""
-    is_whole = found.active in found.whole and found.loader == _hash(loader)
-    return is_whole and found.slots[found.active].get(MANIFEST) == _hash(manifest)
+    is_whole = found.running in found.whole and found.loader == _hash(loader)
+    return is_whole and found.slots[found.running].get(MANIFEST) == _hash(manifest)
+
+
+@contextlib.contextmanager
+def _scratch() -> Iterator[Path]:
+    """Yield a folder for files that mpremote is to copy. Raises FlashError if they find no room."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="bedside-") as folder:
+            yield Path(folder)
+    except OSError as error:
+        raise FlashError(
+            f"{error.filename or tempfile.gettempdir()}: {error.strerror}; make room there, or let TMPDIR name another "
+            "folder, and run the same command again"
+        ) from None
 
 
 def _copy(port: str, scratch: Path, files: dict[str, bytes], progress: Progress = lambda done, of: None) -> None:
@@ -209,20 +240,21 @@ def _mpremote(
 
     Raises FlashError, also when it prints nothing for ``patience_s`` seconds.
     """
-    device = os.path.realpath(port) if port.startswith("/") else port
-    command = ["connect", device]
-    if device.startswith(_ON_THE_BUS):
-        # It would begin with a soft reset, at which a board that has two ports on USB leaves the bus.
-        command.append("resume")
     said = ""
     try:
-        with contextlib.closing(program.lines("mpremote", [*command, *arguments], patience_s)) as lines:
+        with contextlib.closing(program.lines("mpremote", [*_connect(port), *arguments], patience_s)) as lines:
             for line in lines:
                 said += f"{line}\n"
                 told(line)
     except program.ProgramError as error:
         raise FlashError(f"port {port}: {_explain(error)}") from None
     return said
+
+
+def _connect(port: str) -> list[str]:
+    device = os.path.realpath(port) if port.startswith("/") else port
+    # It would begin with a soft reset, at which a board that has two ports on USB leaves the bus.
+    return ["connect", device, *(["resume"] if device.startswith(_ON_THE_BUS) else [])]
 
 
 def _explain(error: program.ProgramError) -> str:

@@ -218,14 +218,18 @@ def load_package(folder: Path, trusted: Mapping[str, Ed25519PublicKey]) -> Packa
     )
 
 
-def board_image(chip: str, version: str, firmware: dict[str, bytes], config: bytes) -> BoardImage:
-    """Return what a slot of a board holds: the compiled ``firmware``, its board.json ``config``, and their manifest."""
+def board_image(chip: str, version: str, loader: bytes, firmware: dict[str, bytes], config: bytes) -> BoardImage:
+    """Return what a slot of a board holds: the compiled ``firmware``, its board.json ``config``, and their manifest.
+
+    The manifest names the ``loader`` that goes with them, so that another loader is another build.
+    """
     files = {**firmware, CONFIG: config}
     manifest = canonical(
         {
             "format": FORMAT,
             "version": version,
             "chip": chip,
+            "loader": _listed(loader),
             "files": {path: _listed(data) for path, data in files.items()},
         }
     )
@@ -234,7 +238,7 @@ def board_image(chip: str, version: str, firmware: dict[str, bytes], config: byt
 
 def expected_build(chip: str, config: bytes) -> str:
     """Return the build of a board of ``chip`` that runs this Bedside's firmware with ``config``. Raises FlashError."""
-    return board_image(chip, __version__, _own_firmware(chip), config).build
+    return board_image(chip, __version__, (FIRMWARE / LOADER).read_bytes(), _own_firmware(chip), config).build
 
 
 @functools.cache

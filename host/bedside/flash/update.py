@@ -10,11 +10,11 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bedside.boardfile import BoardType, UartLink, board_config, canonical, load_board_type
 from bedside.cell import BoardSlot, Cell
-from bedside.errors import FlashError, LinkError
+from bedside.errors import FlashError, LinkError, NoPortError
 from bedside.flash.deploy import Survey, deploy, is_there, reset, survey
 from bedside.flash.package import BoardImage, Package, board_image
 from bedside.link import schema
@@ -45,54 +45,69 @@ def update_board(cell: Cell, slot: BoardSlot, package: Package, person: Person, 
     ``console`` is the port of its REPL, where its link has another. Raises FlashError, LinkError or CellError.
     """
     kind = load_board_type(slot.type)
-    if package.chip != kind.chip:
-        raise FlashError(
-            f"board '{slot.name}': boards/{slot.type}.toml says {kind.chip}, the package is for {package.chip}; take "
-            "that chip's package, or correct board.type in the cell file"
-        )
-    image = board_image(package.chip, package.version, package.files, canonical(board_config(cell, slot.name)))
+    image = image_for(package, cell, slot)
     port = console or device_of(slot.port)
     identity = _interrupt(slot, kind, image, console is not None)
     if identity and identity.build == image.build:
         person.tell(f"board '{slot.name}': runs build {image.build} already")
         return
-    found = _survey(port, package, kind)
-    _ask_before_another_role(slot, port, found, identity, cell, person)
-    if is_there(found, package.loader, image.manifest):
-        person.tell(f"board '{slot.name}': has build {image.build} already; it is started anew")
-    else:
-        person.tell(f"board '{slot.name}': writing build {image.build} to {port}")
-        deploy(port, found, package.loader, image.files, image.manifest, person.progress)
-    reset(port)
+    try:
+        found = replace(_survey(port, package, kind), build=identity.build if identity else "")
+        _ask_before_another_role(slot, found, identity, cell, person)
+        if is_there(found, package.loader, image.manifest):
+            person.tell(f"board '{slot.name}': has build {image.build} already; it is started anew")
+        else:
+            person.tell(f"board '{slot.name}': writing build {image.build} to {port}")
+            deploy(port, found, package.loader, image.files, image.manifest, person.progress)
+    except KeyboardInterrupt:
+        person.tell(f"board '{slot.name}': interrupted; it goes on with what it had, and the same command completes it")
+        raise
+    finally:
+        # Whatever has happened: it was taken out of its work for this.
+        reset(port)
     _see_it_run(slot, kind, image, person)
 
 
-def ask_before_erasing(cell: Cell, slot: BoardSlot, person: Person) -> None:
+def image_for(package: Package, cell: Cell, slot: BoardSlot) -> BoardImage:
+    """Return what ``slot`` of ``cell`` is to hold of ``package``. Raises CellError; FlashError for another chip's."""
+    kind = load_board_type(slot.type)
+    if package.chip != kind.chip:
+        raise FlashError(
+            f"board '{slot.name}': its type '{slot.type}' says {kind.chip}, the package is for {package.chip}; take "
+            "that chip's package, or correct board.type in the cell file"
+        )
+    config = canonical(board_config(cell, slot.name))
+    return board_image(package.chip, package.version, package.loader, package.files, config)
+
+
+def ask_before_erasing(port: str, baud: int, wanted: BoardImage | None, person: Person) -> None:
     """Ask before all that is on a board goes, its role too. Raises FlashError when the answer is no, or its arm is on.
 
-    Only a board that runs Bedside can be asked who it is.
+    Only a board that runs Bedside, its link at ``port``, can be asked who it is; one that is ``wanted`` may go.
     """
     try:
-        port = SerialPort(slot.port, load_board_type(slot.type).link.baud)
-    except LinkError:
+        line = SerialPort(port, baud)
+    except NoPortError:
         return
-    with contextlib.closing(port):
+    with contextlib.closing(line):
         try:
-            name = BoardLink(port, f"board '{slot.name}'").identify().name
+            identity = BoardLink(line, f"port {port}").identify()
         except LinkError as error:
-            if "is on" in str(error):
+            if "nothing there answers" not in str(error):
                 raise
             return
-    wanted = f"{cell.arm.name}/{slot.name}"
-    if name != slot.name and not person.ask(f"This board is board '{name}'. Shall it become {wanted}?"):
-        raise FlashError(f"board '{slot.name}': the board there is '{name}', and stays so; check the cable")
+    runs = f"runs build {identity.build}" if identity.build else "was not flashed"
+    if wanted and identity.build == wanted.build:
+        return
+    if not person.ask(f"This board is '{identity.name}', and {runs}. Shall all that is on it be erased?"):
+        raise FlashError(f"port {port}: board '{identity.name}' stays as it is; does the cable lead to the right one?")
 
 
 def _interrupt(slot: BoardSlot, kind: BoardType, image: BoardImage, other_console: bool) -> Identity | None:
     """Let the board give its REPL the port, unless it runs ``image`` or no firmware; return who it was."""
     try:
         port = SerialPort(slot.port, kind.link.baud)
-    except LinkError:
+    except NoPortError:
         if other_console:
             return None  # its link is not connected, its REPL is
         raise
@@ -134,6 +149,14 @@ def _survey(port: str, package: Package, kind: BoardType) -> Survey:
             f"port {port}: this board is of chip {found.chip} ({found.machine}), and the package is for "
             f"{package.chip}; check the port, or take that chip's package"
         )
+    # An .mpy file begins with "M", its version, and in two bits its sub-version, where it holds machine code.
+    needed = max(module[1] | (module[2] & 3) << 8 for module in package.files.values())
+    if found.mpy != needed:
+        raise FlashError(
+            f"port {port}: this board's MicroPython loads .mpy files of version {found.mpy & 0xFF}.{found.mpy >> 8}, "
+            f"the package has {needed & 0xFF}.{needed >> 8}; put another MicroPython on it, with --micropython FILE, "
+            "or make the package with the mpy-cross of that version"
+        )
     oldest = tuple(int(part) for part in (kind.micropython or "0").split("."))
     if found.version < oldest:
         has = ".".join(map(str, found.version))
@@ -145,19 +168,11 @@ def _survey(port: str, package: Package, kind: BoardType) -> Survey:
 
 
 def _ask_before_another_role(
-    slot: BoardSlot, port: str, found: Survey, identity: Identity | None, cell: Cell, person: Person
+    slot: BoardSlot, found: Survey, identity: Identity | None, cell: Cell, person: Person
 ) -> None:
     wanted = f"{cell.arm.name}/{slot.name}"
     has = found.role() or (f"board '{identity.name}'" if identity and identity.name != slot.name else "")
-    if not has or has == wanted:
-        return
-    agreed = False
-    try:
-        agreed = person.ask(f"This board is {has}. Shall it become {wanted}?")
-    finally:
-        if not agreed:
-            reset(port)
-    if not agreed:
+    if has and has != wanted and not person.ask(f"This board is {has}. Shall it become {wanted}?"):
         raise FlashError(
             f"board '{slot.name}': the board there is {has}, and stays so; check that the cable leads to the right one"
         )

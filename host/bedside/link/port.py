@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import serial
 
-from bedside.errors import LinkError
+from bedside.errors import LinkError, NoPortError
 from bedside.places import sim_directory
 
 _SOCKET = "socket://"
@@ -69,7 +69,7 @@ def _open(name: str, baud: int, dtr: bool) -> serial.Serial:
     path = device_of(name)
     remedy = "start it with 'bedside sim CELL.toml'" if name.startswith("sim:") else "check the cable and the name"
     if not Path(path).exists():
-        raise LinkError(f"port {name}: there is no such port; {remedy}")
+        raise NoPortError(f"port {name}: there is no such port; {remedy}")
     try:
         port = serial.Serial(baudrate=baud, timeout=0, exclusive=True)
         # The kernel raises both lines, and pyserial then sets DTR before RTS. An ESP32's reset hangs on both: RTS alone
@@ -107,7 +107,7 @@ def _connect(name: str) -> socket.socket:
         end = socket.create_connection((host, number), _CONNECT_S)
     except OSError as error:
         why = error.strerror or error
-        raise LinkError(f"port {name}: cannot be reached ({why}); check that its server runs, and the name") from None
+        raise NoPortError(f"port {name}: cannot be reached ({why}); check that its server runs, and the name") from None
     # A frame must not wait for the acknowledgement of the last one.
     end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return end
