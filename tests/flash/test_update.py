@@ -279,6 +279,8 @@ def test_a_damaged_name_of_the_active_slot_means_the_same_to_board_and_computer(
     runs = identify().build
     slot = "b" if name == b"b\n" else "a"
     assert sha256((board.flash / slot / "manifest.json").read_bytes()).hexdigest()[:16] == runs
+    # In its REPL, it does not tell what it ran.
+    to_repl(board)
     third = replace(cell, arm=replace(cell.arm, name="psm8"))
     update_board(third, cell.board[0], package, person([]))
     assert (board.flash / "active").read_text() == ("a" if slot == "b" else "b"), "what runs is never written over"
