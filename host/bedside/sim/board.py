@@ -22,6 +22,7 @@ from pathlib import Path
 
 from bedside.errors import BedsideError
 from bedside.places import FIRMWARE, SIM_CHIP
+from bedside.sim.claim import claim
 from bedside.sim.plant import Plant
 
 # The messages of firmware/ports/__init__.py.
@@ -99,7 +100,7 @@ class SimBoard:
     what a short circuit adds to each motor's current, are its surroundings' to set, ``loop_alive`` and ``drives_fed``
     its run loop's. When its program ends as asked for maintenance, MicroPython's REPL has the port, until a reset, or
     until ``start`` powers the board again. ``flash`` is its file system; what the REPL was told to put there runs
-    instead of the firmware's sources.
+    instead of the firmware's sources. Raises BedsideError where this board is simulated already.
     """
 
     def __init__(
@@ -137,13 +138,15 @@ class SimBoard:
         config = {"name": name, "uid": f"sim-{name}", "joints": joints, "tick_hz": tick_hz}
         try:
             self.flash.mkdir(parents=True, exist_ok=True)
+            self._claim = claim(self.port)
             self._config.write_text(json.dumps(config))
         except OSError as error:
             raise BedsideError(f"{directory}: cannot keep a simulated board's files: {error.strerror}") from None
         self._master, self._slave = pty.openpty()
         tty.setraw(self._slave)
+        self._terminal = Path(os.ttyname(self._slave))
         self.port.unlink(missing_ok=True)
-        self.port.symlink_to(os.ttyname(self._slave))
+        self.port.symlink_to(self._terminal)
         self._to_board = self._from_board = -1
         self._answers = 0
 
@@ -282,7 +285,10 @@ class SimBoard:
             os.close(self._slave)
             os.close(self._master)
             self._master = -1
-            self.port.unlink(missing_ok=True)
+            # Where the folder was cleaned meanwhile, lock and all, another's link may be there.
+            if self.port.is_symlink() and self.port.readlink() == self._terminal:
+                self.port.unlink()
+            os.close(self._claim)
 
     def _died(self, cause: int = PROGRAM_ENDED) -> None:
         assert self.process

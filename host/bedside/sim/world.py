@@ -9,7 +9,7 @@ from pathlib import Path
 from bedside.boardfile import load_board_type
 from bedside.cell import Cell
 from bedside.clock import PeriodicTimer
-from bedside.errors import CellError
+from bedside.errors import BedsideError, CellError
 from bedside.places import sim_directory
 from bedside.sim.board import Chip, SimBoard, unix_port
 from bedside.sim.plant import Plant, load_plants
@@ -57,7 +57,11 @@ class World:
             joints = [joint.name for _, joint in cell.joints_of(slot.name)]
             mine = [plants[name] for name in joints]
             name = slot.port.removeprefix("sim:")
-            self.boards.append(SimBoard(where, name, joints, mine, self.tick_hz, main, chip))
+            try:
+                self.boards.append(SimBoard(where, name, joints, mine, self.tick_hz, main, chip))
+            except BedsideError:
+                self.__exit__()
+                raise
             self.plants.update(zip(joints, mine, strict=True))
         if not self.boards:
             raise CellError(f"{cell_path}: no board has a port 'sim:NAME', so there is nothing to simulate")
