@@ -117,9 +117,7 @@ def test_a_flashed_board_says_its_build_and_passes_the_suite_for_any_board(
     home: Path, cell: Cell, package: Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BEDSIDE_SIM", str(tmp_path))
-    with subprocess.Popen([sys.executable, "-m", "bedside.cli", "sim", str(PSM)], stdout=subprocess.PIPE) as simulation:
-        assert simulation.stdout
-        simulation.stdout.readline()
+    with simulator():
         told: list[str] = []
         update_board(cell, cell.board[0], package, person(told))
         build = image_for(package, cell, cell.board[0]).build
@@ -133,8 +131,19 @@ def test_a_flashed_board_says_its_build_and_passes_the_suite_for_any_board(
         close(connect(cell))
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/hil", "--port", PORT]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
-        simulation.terminate()
     assert "12 passed" in done.stdout, done.stdout[-3000:]
+
+
+@contextmanager
+def simulator() -> Iterator[None]:
+    """The whole arm, by the command that a user types."""
+    with subprocess.Popen([sys.executable, "-m", "bedside.cli", "sim", str(PSM)], stdout=subprocess.PIPE) as simulation:
+        assert simulation.stdout
+        simulation.stdout.readline()
+        try:
+            yield
+        finally:
+            simulation.terminate()
 
 
 def test_the_bridge_refuses_another_role_and_its_remedy_asks_first(
