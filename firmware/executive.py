@@ -44,7 +44,7 @@ _HELD = const(45)
 _DISCARDING = const(46)
 
 # The identity's longest size: its numbers and text heads, and those of each joint; names come on top.
-_IDENTITY_SIZE = 42
+_IDENTITY_SIZE = 44
 _IDENTITY_JOINT = 17
 
 # Outputs that have not risen to what held the joints by then, beyond what their slew takes, never will.
@@ -111,18 +111,21 @@ def _obey(board, records, message, count: int) -> int:  # type: ignore[no-untype
 class Board:
     """A motor-controller board: its records, its port, its link, and the ``ring`` of its black box.
 
-    ``build`` names the flashed firmware and configuration that run, if they were flashed.
+    ``build`` names the flashed firmware and configuration that run, if they were flashed; ``arm`` whose board it is.
     """
 
-    def __init__(self, port, name: str, uid: str, joint_names: list[str], ring: Ring, build: str = "") -> None:  # type: ignore[no-untyped-def]
+    def __init__(  # type: ignore[no-untyped-def]
+        self, port, name: str, uid: str, joint_names: list[str], ring: Ring, build: str = "", arm: str = ""
+    ) -> None:
         self.port = port
         self.name = name
         self.uid = uid
         self.build = build
+        self.arm = arm
         self.joint_names = joint_names
         self.n = len(joint_names)
         joints_size = sum([_IDENTITY_JOINT + len(joint) for joint in joint_names])
-        if _IDENTITY_SIZE + len(name + uid + build) + joints_size > frames.PAYLOAD_MAX:
+        if _IDENTITY_SIZE + len(name + uid + build + arm) + joints_size > frames.PAYLOAD_MAX:
             raise ValueError("the board's and joints' names do not fit one frame; shorten them")
         # One array, so that viper code passes over the board and all joints with one pointer.
         self.records = array("i", [0] * (L.BOARD_SIZE + L.JOINT_SIZE * self.n))
@@ -419,7 +422,7 @@ class Board:
 
     def _send_identity(self) -> None:
         fields: list[int | str] = [M.IDENTITY, self.board[L.LINK_SEQ], M.SCHEMA, VERSION, self.board[L.TICK_HZ]]
-        fields += [self.reset_cause, self.name, self.uid, self.build]
+        fields += [self.reset_cause, self.name, self.uid, self.build, self.arm]
         for name, joint in zip(self.joint_names, self.joints):
             fields += [name, joint[L.POSITION_MIN], joint[L.POSITION_MAX], joint[L.VELOCITY_MAX]]
         self._send(array_of(fields, self._out))

@@ -35,7 +35,8 @@ def main(*arguments: str, build: str = "") -> None:
             # Only now, because what loading leaves behind is in small pieces.
             from executive import Board
 
-            board = Board(port, config["name"], config["uid"], config["joints"], ring, build)
+            arm = config.get("role", "").split("/")[0]
+            board = Board(port, config["name"], config["uid"], config["joints"], ring, build, arm)
             port.start(board.tick)
             board.run()
     finally:

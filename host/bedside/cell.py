@@ -171,7 +171,7 @@ def _check(cell: Cell) -> None:
             raise CellError(
                 f"board '{board.name}': its joints use channels {channels}; they must be 0, 1, 2 … without gaps"
             )
-        _check_identity(board.name, [joint.name for _, joint in cell.joints_of(board.name)])
+        _check_identity(cell.arm.name, board.name, [joint.name for _, joint in cell.joints_of(board.name)])
         check_link_load(cell, board.name, cell.arm.command_hz)
 
 
@@ -221,10 +221,10 @@ def _check_run_loop(loop: RunLoop, joints: list[Joint]) -> None:
             )
 
 
-def _check_identity(board: str, joints: list[str]) -> None:
+def _check_identity(arm: str, board: str, joints: list[str]) -> None:
     """Check that what the board tells of itself fits one frame of 252 bytes: its id, and the build that was flashed."""
     identifier = max(16, len(board) + 4)  # a chip's, or a simulated board's name again
-    size = 58 + len(board) + identifier + sum(17 + len(joint) for joint in joints)
+    size = 60 + len(arm) + len(board) + identifier + sum(17 + len(joint) for joint in joints)
     if size > 252:
         over = f"its name and those of its {len(joints)} joints are {size - 252} letters too long"
         raise CellError(f"board '{board}': {over}")

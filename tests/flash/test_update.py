@@ -334,9 +334,9 @@ def test_nothing_is_erased_without_a_question_and_never_under_a_bridge(
     ask_before_erasing(PORT, 1_000_000, runs, person([], answer=False))
     other = replace(cell, arm=replace(cell.arm, name="psm9"))
     told: list[str] = []
-    with pytest.raises(FlashError, match=f"board '{NAME}' stays as it is"):
+    with pytest.raises(FlashError, match=f"board psm1/{NAME} stays as it is"):
         ask_before_erasing(PORT, 1_000_000, image_for(package, other, cell.board[0]), person(told, answer=False))
-    assert told == [f"This board is '{NAME}', and runs build {runs.build}. Shall all that is on it be erased?"]
+    assert told == [f"This board is psm1/{NAME}, and runs build {runs.build}. Shall all that is on it be erased?"]
 
 
 def test_what_a_dry_run_prints_does_the_same(

@@ -99,8 +99,8 @@ def ask_before_erasing(port: str, baud: int, wanted: BoardImage | None, person: 
     runs = f"runs build {identity.build}" if identity.build else "was not flashed"
     if wanted and identity.build == wanted.build:
         return
-    if not person.ask(f"This board is '{identity.name}', and {runs}. Shall all that is on it be erased?"):
-        raise FlashError(f"port {port}: board '{identity.name}' stays as it is; does the cable lead to the right one?")
+    if not person.ask(f"This board is {identity.role}, and {runs}. Shall all that is on it be erased?"):
+        raise FlashError(f"port {port}: board {identity.role} stays as it is; does the cable lead to the right one?")
 
 
 def _interrupt(slot: BoardSlot, kind: BoardType, image: BoardImage, other_console: bool) -> Identity | None:
@@ -171,8 +171,8 @@ def _ask_before_another_role(
     slot: BoardSlot, found: Survey, identity: Identity | None, cell: Cell, person: Person
 ) -> None:
     wanted = f"{cell.arm.name}/{slot.name}"
-    has = found.role() or (f"board '{identity.name}'" if identity and identity.name != slot.name else "")
-    if has and has != wanted and not person.ask(f"This board is {has}. Shall it become {wanted}?"):
+    has = identity.role if identity else found.role()
+    if has not in ("", wanted, slot.name) and not person.ask(f"This board is {has}. Shall it become {wanted}?"):
         raise FlashError(
             f"board '{slot.name}': the board there is {has}, and stays so; check that the cable leads to the right one"
         )

@@ -54,7 +54,7 @@ class JointIdentity:
 
 @dataclass(slots=True)
 class Identity:
-    """Who a board is. ``build`` names the firmware and configuration that were flashed, if they were."""
+    """Who a board is. ``build`` names firmware and configuration, ``arm`` its arm, if it was flashed."""
 
     link_seq: int
     schema: int
@@ -64,7 +64,13 @@ class Identity:
     name: str
     uid: str
     build: str
+    arm: str
     joints: list[JointIdentity]
+
+    @property
+    def role(self) -> str:
+        """What it was flashed to be, ARM/BOARD; of a simulated board that was not, its name."""
+        return f"{self.arm}/{self.name}" if self.arm else self.name
 
 
 class Feedback:
@@ -167,13 +173,13 @@ def parse(message: list[Any]) -> Message:
         return BoxHead(seq, size, stride, every, first, after, cause, fault_tick, events)
     elif kind == schema.BOX_PART and len(message) > 3 and set(map(type, message)) == {int}:
         return BoxPart(message[1], message[2], message[3:])
-    elif kind == schema.IDENTITY and len(message) >= 13 and not (len(message) - 9) % 4:
-        kinds = [int, int, int, str, int, int, str, str, str]
-        kinds += [str, int, int, int] * ((len(message) - 9) // 4)
+    elif kind == schema.IDENTITY and len(message) >= 14 and not (len(message) - 10) % 4:
+        kinds = [int, int, int, str, int, int, str, str, str, str]
+        kinds += [str, int, int, int] * ((len(message) - 10) // 4)
         if all(type(value) is kind for value, kind in zip(message, kinds, strict=True)):
-            joints = [JointIdentity(*message[at : at + 4]) for at in range(9, len(message), 4)]
-            _, seq, schema_hash, firmware, tick_hz, reset_cause, name, uid, build = message[:9]
-            return Identity(seq, schema_hash, firmware, tick_hz, reset_cause, name, uid, build, joints)
+            joints = [JointIdentity(*message[at : at + 4]) for at in range(10, len(message), 4)]
+            _, seq, schema_hash, firmware, tick_hz, reset_cause, name, uid, build, arm = message[:10]
+            return Identity(seq, schema_hash, firmware, tick_hz, reset_cause, name, uid, build, arm, joints)
     raise LinkError(
         f"the board sent a message of type {kind} with {len(message)} fields that this schema does not have"
     )
