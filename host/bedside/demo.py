@@ -114,7 +114,7 @@ def run_demo(cell_path: Path, recording: Path | None, seconds: float, output: Pa
 
         def start(name: str, module: str, *arguments: str) -> subprocess.Popen[bytes]:
             log = processes.enter_context((output / f"{name}.log").open("wb"))
-            command = [sys.executable, "-m", module, *arguments]
+            command = [sys.executable, "-P", "-m", module, *arguments]
             process = subprocess.Popen(
                 command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )

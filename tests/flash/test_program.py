@@ -36,3 +36,12 @@ def test_a_program_that_falls_silent_is_ended() -> None:
     with pytest.raises(program.ProgramError) as failed:
         list(program.lines("talker", [], patience_s=1))
     assert failed.value.status < 0
+
+
+def test_a_module_that_lies_in_the_working_folder_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "received"
+    folder.mkdir()
+    (folder / "talker.py").write_text("print('something else')\n")
+    monkeypatch.chdir(folder)
+    with contextlib.closing(program.lines("talker", [])) as lines:
+        assert next(lines) == "one"

@@ -26,6 +26,7 @@ class StatusFeed:
         self._socket = ours
         command = [
             sys.executable,
+            "-P",
             "-m",
             "bedside.bridge.status",
             str(theirs.fileno()),

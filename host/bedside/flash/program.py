@@ -28,7 +28,8 @@ def lines(module: str, arguments: Sequence[str], patience_s: float = 0.0) -> Gen
     # made; colours are for terminals.
     settings = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", "NO_COLOR": "1"}
     program = subprocess.Popen(
-        [sys.executable, "-m", module, *arguments],
+        # Without -P a file of that name in the working folder is run instead, whoever put it there.
+        [sys.executable, "-P", "-m", module, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
