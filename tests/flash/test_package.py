@@ -166,26 +166,102 @@ def test_a_package_of_an_unknown_key_is_refused_with_its_fingerprint(
 ) -> None:
     folder = pack("unix")
     shutil.rmtree(config)
-    with pytest.raises(FlashError, match="this computer trusts no key; make one with 'bedside keys signing'"):
+    with pytest.raises(FlashError, match=f"this computer trusts no key; make one with .* maker into {config}/trusted"):
         load_package(folder, trusted_keys())
     make_key(config / "signing.key")
     with pytest.raises(FlashError, match=f"key {fingerprint(key.public_key())} that this computer does not trust"):
         load_package(folder, trusted_keys())
 
 
+def sign_again(folder: Path, key: Ed25519PrivateKey, changes: dict[str, object]) -> None:
+    """Let a trusted key sign a manifest that Bedside would not have made."""
+    text = canonical({**json.loads((folder / "manifest.json").read_bytes()), **changes})
+    (folder / "manifest.json").write_bytes(text)
+    (folder / "manifest.sig").write_bytes(sign(key, text))
+
+
+LISTED = {"sha256": "0" * 64, "size": 1}
+
+
 @pytest.mark.parametrize(
     "wrong",
-    [{"format": 2}, {"chip": 3}, {"extra": 1}, {"files": {"../../etc/passwd": {"sha256": "0" * 64, "size": 1}}}],
+    [
+        {"format": 2},
+        {"chip": 3},
+        {"extra": 1},
+        {"files": {"program.mpy": LISTED, "../../etc/passwd": LISTED}},
+        {"files": {"program.mpy": LISTED, "core/sum.mpy\n": LISTED}},
+        {"files": {"program.mpy": {"sha256": "0" * 64 + "\n", "size": 1}}},
+        {"micropython": {"file": "image.bin\n", **LISTED}},
+        {"files": {"core/sum.mpy": LISTED}},
+    ],
 )
 def test_a_signed_manifest_that_makes_no_sense_is_refused(
     pack: Pack, key: Ed25519PrivateKey, wrong: dict[str, object]
 ) -> None:
     folder = pack("unix")
-    text = canonical({**json.loads((folder / "manifest.json").read_bytes()), **wrong})
-    (folder / "manifest.json").write_bytes(text)
-    (folder / "manifest.sig").write_bytes(sign(key, text))
+    sign_again(folder, key, wrong)
     with pytest.raises(FlashError, match="not a manifest that Bedside"):
         load_package(folder, trusted_keys())
+
+
+def test_a_package_for_a_chip_that_this_version_does_not_know_is_refused(pack: Pack, key: Ed25519PrivateKey) -> None:
+    folder = pack("unix")
+    sign_again(folder, key, {"chip": "rp2350b", "version": "7.1"})
+    with pytest.raises(FlashError, match=r"manifest\.json: is for chip 'rp2350b', .*; flash it with Bedside 7\.1"):
+        load_package(folder, trusted_keys())
+
+
+@pytest.mark.parametrize("name", ["serial.py", "firmware/core/more.mpy", "firmware/ports/.hidden/esptool.py"])
+def test_a_file_that_no_one_has_signed_is_named(pack: Pack, name: str) -> None:
+    folder = pack("unix")
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).touch()
+    with pytest.raises(FlashError, match=f"{folder / name}: is not in the manifest, so its maker has not signed it"):
+        load_package(folder, trusted_keys())
+
+
+def test_a_folder_elsewhere_is_no_part_of_a_package(pack: Pack, tmp_path: Path) -> None:
+    folder = pack("unix")
+    (folder / "firmware" / "core").rename(tmp_path / "core")
+    (folder / "firmware" / "core").symlink_to(tmp_path / "core")
+    with pytest.raises(FlashError, match=f"{folder}/firmware/core: is not in the manifest"):
+        load_package(folder, trusted_keys())
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "manifest.sig", "loader.py", "firmware/core/sum.mpy"])
+def test_what_is_no_regular_file_is_not_read(pack: Pack, name: str, tmp_path: Path) -> None:
+    path = pack("unix") / name
+    path.rename(tmp_path / "moved")
+
+    def refusal() -> str:
+        with pytest.raises(FlashError, match="copy the package anew") as refused:
+            load_package(tmp_path / "package-unix", trusted_keys())
+        path.unlink()
+        return str(refused.value)
+
+    # Of these one never ends, one never begins, and one is the right file in the wrong place.
+    for target in (Path("/dev/zero"), tmp_path / "moved"):
+        path.symlink_to(target)
+        assert f"{path}: is not a regular file" in refusal()
+    os.mkfifo(path)
+    assert f"{path}: is not a regular file" in refusal()
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "manifest.sig", "loader.py"])
+def test_a_file_that_is_too_long_is_not_read(pack: Pack, name: str) -> None:
+    path = pack("unix") / name
+    with path.open("ab") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(FlashError, match=rf"{path}: 1099511627776 bytes, where at most \d+ can be right; copy"):
+        load_package(path.parent, trusted_keys())
+
+
+def test_a_package_that_is_not_there_is_not_called_damaged(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "nowhere", tmp_path / "file"):
+        with pytest.raises(FlashError, match=f"{path}: there is no such folder; check the name"):
+            load_package(path, {})
 
 
 def test_a_finished_package_replaces_the_old_one_and_leaves_nothing_else(
@@ -223,19 +299,76 @@ def test_an_old_package_whose_place_cannot_be_taken_stays(
     assert contents(folder) == before
 
 
-def test_a_folder_that_is_no_package_is_left_alone(tmp_path: Path, key: Ed25519PrivateKey, firmware: Path) -> None:
-    (tmp_path / "thesis").mkdir()
-    (tmp_path / "thesis" / "chapter.tex").touch()
-    for path in (tmp_path / "thesis", tmp_path / "thesis" / "chapter.tex"):
-        with pytest.raises(FlashError, match="is there and is not a package"):
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"chapter.tex": ""},
+        {"manifest.json": '{"name": "a web page", "start_url": "/"}'},
+        {"manifest.json": '{"name": "a web page", "start_url": "/"}', "manifest.sig": "s" * 64},
+    ],
+)
+def test_a_folder_that_is_no_package_is_left_alone(
+    tmp_path: Path, key: Ed25519PrivateKey, firmware: Path, files: dict[str, str]
+) -> None:
+    folder = tmp_path / "thesis"
+    folder.mkdir()
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    before = contents(folder)
+    for path in (folder, folder / next(iter(files))):
+        with pytest.raises(FlashError, match=f"{path}: is there and is not a package"):
             build_package("unix", path, None, key)
-    assert (tmp_path / "thesis" / "chapter.tex").exists()
+    assert contents(folder) == before
 
 
-def test_a_place_that_cannot_be_written_is_an_error(tmp_path: Path, key: Ed25519PrivateKey, firmware: Path) -> None:
+def test_what_lies_in_a_package_and_is_no_part_of_it_is_not_thrown_away(pack: Pack) -> None:
+    folder = pack("unix")
+    (folder / "firmware" / "notes.txt").touch()
+    with pytest.raises(FlashError, match=r"firmware/notes\.txt: is not a file of the package that would be replaced"):
+        pack("unix")
+    assert (folder / "firmware" / "notes.txt").exists()
+    # Without its signature it is not a package either.
+    (folder / "firmware" / "notes.txt").unlink()
+    (folder / "manifest.sig").unlink()
+    with pytest.raises(FlashError, match="is there and is not a package"):
+        pack("unix")
+
+
+def test_the_folder_that_one_works_in_is_not_replaced(
+    tmp_path: Path, pack: Pack, key: Ed25519PrivateKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = pack("unix")
+    before = contents(folder)
+    monkeypatch.chdir(folder / "firmware")
+    for name in ("", ".", "..", str(folder)):
+        with pytest.raises(FlashError, match="is the folder that you are in, or holds it; name another"):
+            build_package("unix", Path(name), None, key)
+    assert contents(folder) == before
+
+
+def test_a_place_that_makes_no_sense_is_an_error(tmp_path: Path, key: Ed25519PrivateKey, firmware: Path) -> None:
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
     (tmp_path / "file").touch()
-    with pytest.raises(FlashError, match="the package has not been written"):
-        build_package("unix", tmp_path / "file" / "package", None, key)
+    for path, message in {
+        tmp_path / "circle": "Too many levels of symbolic links",
+        tmp_path / "circle" / "package": "Too many levels of symbolic links",
+        tmp_path / ("n" * 300): "File name too long",
+        tmp_path / "file" / "package": "Not a directory",
+    }.items():
+        with pytest.raises(FlashError, match=f"{path}: {message}; the package has not been written"):
+            build_package("unix", path, None, key)
+
+
+def test_a_place_that_nobody_may_look_into_is_an_error(
+    tmp_path: Path, key: Ed25519PrivateKey, firmware: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, **_: object) -> os.stat_result:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    # The tests may run as root, whom no folder refuses.
+    monkeypatch.setattr(Path, "stat", refuse)
+    with pytest.raises(FlashError, match="out: Permission denied; the package has not been written"):
+        build_package("unix", tmp_path / "out", None, key)
 
 
 def test_a_compiler_that_lies_in_the_working_folder_is_not_run(
@@ -295,7 +428,8 @@ def test_the_command_makes_a_package(
     assert "make one with 'bedside keys signing'" in capsys.readouterr().err
     name = make_key(tmp_path / "lab.key")
     assert main(["package", "--chip", "unix", "--output", out, "--key", str(tmp_path / "lab.key")]) == 0
-    assert f"{out}: for unix, signed by {name}" in capsys.readouterr().out
+    # Not a terminal's bar, of which an empty line would be left here.
+    assert capsys.readouterr().out == f"{out}: for unix, signed by {name}\n"
     (config / "trusted").mkdir(parents=True)
     shutil.copy(tmp_path / "lab.pub", config / "trusted")
     assert load_package(tmp_path / "out", trusted_keys()).signer == name
@@ -310,5 +444,5 @@ def test_an_image_that_cannot_be_used_is_named_by_the_command(
         path.write_bytes(image)
     arguments = ["package", "--chip", "rp2040", "--micropython", str(path), "--output", str(tmp_path / "out")]
     assert main(arguments) == 1
-    assert "image.uf2: " in capsys.readouterr().err
+    assert f"bedside package: {path}: " in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

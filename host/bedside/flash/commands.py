@@ -63,7 +63,8 @@ def _package(arguments: argparse.Namespace) -> None:
     from bedside.flash.package import build_package
 
     key = load_signing_key(arguments.key or signing_key_path())
-    with Progress(transient=True) as bar:
+    # Without a terminal it would leave an empty line.
+    with Progress(transient=True, disable=not sys.stdout.isatty()) as bar:
         task = bar.add_task("compiling", total=None)
         build_package(
             arguments.chip,

@@ -14,7 +14,9 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+import os
 import re
+import stat
 import subprocess
 import sys
 import tempfile
@@ -28,10 +30,10 @@ from msgspec import Meta, Struct
 
 from bedside import __version__
 from bedside.boardfile import canonical
-from bedside.chips import chip_called
+from bedside.chips import CHIPS, chip_called
 from bedside.errors import FlashError
 from bedside.flash.image import Image, check_image
-from bedside.flash.keys import fingerprint, sign, verify
+from bedside.flash.keys import SIGNATURE_SIZE, fingerprint, sign, trusted_folder, verify
 from bedside.places import FIRMWARE
 
 if TYPE_CHECKING:
@@ -47,11 +49,13 @@ _COMPILED = "firmware"
 _NO_MODULES = (LOADER, "update.py", "jitter.py")
 # The program's entry has another name on the board, whose main.py is the loader.
 _MAIN, _PROGRAM = "main", "program"
+# A hundred times what lists the present firmware: of what nobody has verified yet, no more is read.
+_MANIFEST_MAX = 1 << 20
 
 # No path leaves its folder, whoever wrote the manifest.
-_ModulePath = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_]+(/[A-Za-z0-9_]+)*\.mpy$")]
-_FileName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$")]
-_Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+_ModulePath = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_]+(/[A-Za-z0-9_]+)*\.mpy\Z")]
+_FileName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*\Z")]
+_Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 
 class _Listed(Struct, forbid_unknown_fields=True):
@@ -75,6 +79,10 @@ class _Manifest(Struct, forbid_unknown_fields=True):
     micropython: _ListedImage | None
     loader: _Listed
     files: dict[_ModulePath, _Listed]
+
+    def __post_init__(self) -> None:
+        if f"{_PROGRAM}.mpy" not in self.files:
+            raise ValueError(f"lists no {_PROGRAM}.mpy")
 
 
 @dataclass(frozen=True)
@@ -133,13 +141,11 @@ def build_package(
 ) -> None:
     """Compile the firmware for ``chip`` and write a signed package; ``progress`` is told of files done, and of all.
 
-    A package that is there already is replaced by the finished new one. Raises FlashError.
+    A package that is there already is replaced by the finished new one, and nothing else is. Raises FlashError.
     """
-    folder = folder.resolve()
-    if folder.exists() and not (folder / MANIFEST).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FlashError(f"{folder}: is there and is not a package; name a folder that does not exist yet")
-    image = _read_image(chip, micropython) if micropython else None
     try:
+        folder = _place(folder)
+        image = _read_image(chip, micropython) if micropython else None
         loader = (FIRMWARE / LOADER).read_bytes()
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".bedside-", dir=folder.parent) as work:
@@ -183,12 +189,12 @@ def compile_firmware(
 
 def load_package(folder: Path, trusted: Mapping[str, Ed25519PublicKey]) -> Package:
     """Read a package; verify its signature, then every file. Raises FlashError, which names the file and a remedy."""
-    text = _read(folder, MANIFEST)
-    signature = _read(folder, SIGNATURE)
+    text = _read(folder, MANIFEST, _MANIFEST_MAX)
+    signature = _read(folder, SIGNATURE, SIGNATURE_SIZE)
     if not trusted:
         raise FlashError(
             f"{folder}: this computer trusts no key; make one with 'bedside keys signing', or put the .pub file of the "
-            "package's maker into the folder 'trusted' beside it"
+            f"package's maker into {trusted_folder()}"
         )
     try:
         signer = verify(text, signature, trusted, _claimed_signer(text))
@@ -201,6 +207,15 @@ def load_package(folder: Path, trusted: Mapping[str, Ed25519PublicKey]) -> Packa
             f"{folder / MANIFEST}: not a manifest that Bedside {__version__} knows ({error}); make the package anew "
             "with this version"
         ) from None
+    if manifest.chip not in CHIPS:
+        raise FlashError(
+            f"{folder / MANIFEST}: is for chip '{manifest.chip}', which Bedside {__version__} does not know; flash it "
+            f"with Bedside {manifest.version}"
+        )
+    if stray := _unlisted(folder, manifest):
+        raise FlashError(
+            f"{stray}: is not in the manifest, so its maker has not signed it; remove it, or copy the package anew"
+        )
     image = None
     if manifest.micropython:
         name = manifest.micropython.file
@@ -312,6 +327,43 @@ def _read_image(chip: str, path: Path) -> Image:
     return image
 
 
+def _place(folder: Path) -> Path:
+    """Return where ``folder`` really is, if a package may take that place. Raises FlashError, and OSError."""
+    folder = Path(os.path.realpath(folder))
+    if Path.cwd().is_relative_to(folder):
+        raise FlashError(f"{folder}: is the folder that you are in, or holds it; name another for the package")
+    try:
+        is_folder = stat.S_ISDIR(folder.stat().st_mode)
+    except FileNotFoundError:
+        return folder
+    if is_folder and not any(folder.iterdir()):
+        return folder
+    try:
+        _read(folder, SIGNATURE, SIGNATURE_SIZE)
+        manifest = msgspec.json.decode(_read(folder, MANIFEST, _MANIFEST_MAX), type=_Manifest)
+    except (FlashError, msgspec.DecodeError):
+        raise FlashError(f"{folder}: is there and is not a package; name a folder that does not exist yet") from None
+    if stray := _unlisted(folder, manifest):
+        raise FlashError(
+            f"{stray}: is not a file of the package that would be replaced; move it, or name another folder"
+        )
+    return folder
+
+
+def _unlisted(folder: Path, manifest: _Manifest) -> Path | None:
+    """Return what is in a package's folder and is neither listed nor a folder, if there is such a thing."""
+    listed = {MANIFEST, SIGNATURE, LOADER, *(f"{_COMPILED}/{module}" for module in manifest.files)}
+    if manifest.micropython:
+        listed.add(manifest.micropython.file)
+    try:
+        for path in folder.rglob("*"):
+            if path.relative_to(folder).as_posix() not in listed and (path.is_symlink() or not path.is_dir()):
+                return path
+    except OSError as error:
+        raise FlashError(f"{error.filename}: cannot be read ({error.strerror}); copy the package anew") from None
+    return None
+
+
 def _put_in_place(new: Path, folder: Path, old: Path) -> None:
     """Let ``new`` take the place of ``folder``, which becomes ``old``."""
     if folder.exists():
@@ -334,20 +386,33 @@ def _claimed_signer(text: bytes) -> str | None:
     return claim[1].decode() if claim else None
 
 
-def _read(folder: Path, name: str) -> bytes:
+def _read(folder: Path, name: str, most: int) -> bytes:
+    """Return a file's bytes, ``most`` at most."""
+    path = folder / name
     try:
-        return (folder / name).read_bytes()
-    except FileNotFoundError:
+        status = path.lstat()
+        # A device or a pipe may never end.
+        if not stat.S_ISREG(status.st_mode):
+            raise FlashError(f"{path}: is not a regular file; copy the package anew")
+        if status.st_size > most:
+            raise FlashError(
+                f"{path}: {status.st_size} bytes, where at most {most} can be right; copy the package anew, nothing "
+                "was flashed"
+            )
+        with path.open("rb") as file:
+            return file.read(most)
+    except (FileNotFoundError, NotADirectoryError):
+        if not folder.is_dir():
+            raise FlashError(f"{folder}: there is no such folder; check the name") from None
         raise FlashError(
-            f"{folder / name}: missing, so {folder} is not a whole package; copy it anew, or make one with "
-            "'bedside package'"
+            f"{path}: missing, so {folder} is not a whole package; copy it anew, or make one with 'bedside package'"
         ) from None
     except OSError as error:
-        raise FlashError(f"{folder / name}: cannot be read ({error.strerror}); copy the package anew") from None
+        raise FlashError(f"{path}: cannot be read ({error.strerror}); copy the package anew") from None
 
 
 def _read_listed(folder: Path, name: str, listed: _Listed | _ListedImage) -> bytes:
-    data = _read(folder, name)
+    data = _read(folder, name, listed.size)
     if len(data) != listed.size:
         raise FlashError(
             f"{folder / name}: {len(data)} bytes instead of {listed.size}; copy the package anew, nothing was flashed"
