@@ -94,6 +94,12 @@ def refusal(tmp_path: Path, text: str, right: str, wrong: str) -> str:
         ),
         ('methd = "absolute"', 'method = "absolute"', "key 'joint[outer_yaw].homing'"),
         ("counts_per_unit = 0, zero", "counts_per_unit = 1200, zero", "sensor.counts_per_unit = 0: must not be zero"),
+        (
+            'name = "outer_yaw\\n"',
+            'name = "outer_yaw"',
+            r"name' = 'outer_yaw\n': expected `str` matching",
+        ),
+        ('port = "sim:psm1-base\\n"', 'port = "sim:psm1-base"', r"port' = 'sim:psm1-base\n': expected `str` matching"),
         ("tolerence = 0.05", "tolerance = 0.05", "sensor.tolerence' = 0.05: did you mean 'tolerance'?"),
     ],
 )

@@ -57,14 +57,14 @@ class ConsoleLink(_Table, tag_field="kind", tag="console"):
 class Uf2(_Table, tag_field="method", tag="uf2"):
     """Flashed by a file that is copied to the volume with this label; ``build`` is the MicroPython download's name."""
 
-    build: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
-    volume: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,11}$")]
+    build: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,40}\Z")]
+    volume: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,11}\Z")]
 
 
 class Esptool(_Table, tag_field="method", tag="esptool"):
     """Flashed by esptool, MicroPython at ``offset``."""
 
-    build: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
+    build: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,40}\Z")]
     offset: Annotated[int, Meta(ge=0, le=0x100000)]
 
 
@@ -162,7 +162,7 @@ class BoardType(_Table):
     description: str
     link: UartLink | UsbLink | ConsoleLink
     flash: Uf2 | Esptool | NotFlashed
-    micropython: Annotated[str, Meta(pattern=r"^\d{1,3}(\.\d{1,3}){1,2}$")] | None = None
+    micropython: Annotated[str, Meta(pattern=r"^\d{1,3}(\.\d{1,3}){1,2}\Z")] | None = None
     channels: int = 0
     tick_hz: Annotated[int, Meta(ge=500, le=4000)] = 1000
     supply_v: tuple[Volts, Volts] = (18.0, 30.0)

@@ -31,7 +31,7 @@ class BoardSlot(Struct, forbid_unknown_fields=True):
 
     name: Name
     type: str
-    port: Annotated[str, Meta(pattern=r"^(sim:[A-Za-z0-9_-]+|(?!sim:).+)$")]
+    port: Annotated[str, Meta(pattern=r"^(sim:[A-Za-z0-9_-]+|(?!sim:).+)\Z")]
     console: str | None = None
 
 

@@ -39,7 +39,7 @@ class _Board(Struct):
     """What a board file says about MicroPython."""
 
     chip: str
-    micropython: Annotated[str, Meta(pattern=r"^\d+\.\d+(\.\d+)?$")] | None = None
+    micropython: Annotated[str, Meta(pattern=r"^\d+\.\d+(\.\d+)?\Z")] | None = None
 
 
 @dataclass(frozen=True)
