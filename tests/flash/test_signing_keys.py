@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 import re
 import stat
 from collections.abc import Callable
@@ -68,6 +70,12 @@ def test_a_key_may_be_made_elsewhere(tmp_path: Path, capsys: Captured) -> None:
         make_key(tmp_path / "lab.pub")
     with pytest.raises(FlashError, match="cannot be made"):
         make_key(path / "below" / "lab.key")
+
+
+@pytest.mark.parametrize("name", ["", ".", "/"])
+def test_a_key_needs_a_name(name: str, capsys: Captured) -> None:
+    assert main(["keys", "signing", "--output", name]) == 1
+    assert f"{Path(name)}: is a folder; name a file in it with --output" in capsys.readouterr().err
 
 
 def test_without_a_key_the_command_that_makes_one_is_named(config: Path) -> None:
@@ -152,4 +160,21 @@ def test_a_trusted_key_that_cannot_be_read_is_named(config: Path) -> None:
     (config / "trusted").mkdir(parents=True)
     (config / "trusted" / "lab.pub").write_text("ssh-ed25519 AAAA")
     with pytest.raises(FlashError, match=r"lab\.pub: not an Ed25519 public key in PEM"):
+        trusted_keys()
+
+
+def refuse(path: Path, *_: object, **__: object) -> None:
+    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
+# The tests may run as root, whom no folder refuses.
+@pytest.mark.parametrize("method", ["stat", "iterdir"])
+def test_a_folder_of_keys_that_may_not_be_read_is_named(
+    key: Ed25519PrivateKey, config: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    (config / "trusted").mkdir()
+    monkeypatch.setattr(Path, method, refuse)
+    with pytest.raises(
+        FlashError, match=f"{config / 'trusted'}: cannot be read \\(Permission denied\\); check its owner"
+    ):
         trusted_keys()

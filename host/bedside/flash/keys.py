@@ -46,6 +46,8 @@ def make_key(path: Path) -> str:
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+    if not path.name:
+        raise FlashError(f"{path}: is a folder; name a file in it with --output")
     public = public_path(path)
     if path == public:
         raise FlashError(f"{path}: .pub is the ending of the public key beside it; give the signing key another name")
@@ -102,10 +104,15 @@ def load_signing_key(path: Path) -> Ed25519PrivateKey:
 def trusted_keys() -> dict[str, Ed25519PublicKey]:
     """Return the public keys that this user trusts by fingerprint: the own one, and every ``*.pub`` in ``trusted/``.
 
-    Raises FlashError when one of them cannot be read.
+    Raises FlashError when one of them, or their folder, cannot be read.
     """
     own = public_path(signing_key_path())
-    files = [*([own] if own.exists() else []), *sorted(trusted_folder().glob("*.pub"))]
+    try:
+        # Not with glob, which passes over a folder that it may not read.
+        others = sorted(trusted_folder().iterdir()) if trusted_folder().exists() else []
+        files = [*([own] if own.exists() else []), *(file for file in others if file.suffix == ".pub")]
+    except OSError as error:
+        raise FlashError(f"{error.filename}: cannot be read ({error.strerror}); check its owner") from None
     keys = [_load_public(file) for file in files]
     return {fingerprint(key): key for key in keys}
 
