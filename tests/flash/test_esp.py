@@ -176,7 +176,7 @@ def test_what_another_firmware_left_is_erased(esp32: Mock, tmp_path: Path) -> No
     write(esp32, package(image=larger))
     assert holds(esp32, OFFSET, larger, tmp_path)
     write(esp32, package())
-    assert holds(esp32, OFFSET, IMAGE + b"\xff" * 0x8000, tmp_path)
+    assert holds(esp32, OFFSET, IMAGE + b"\xff" * (len(larger) - len(IMAGE)), tmp_path)
 
 
 def test_an_esp32s3_is_written_where_its_boot_rom_looks(esp32s3: Mock, tmp_path: Path) -> None:

@@ -174,7 +174,5 @@ def test_a_folder_of_keys_that_may_not_be_read_is_named(
 ) -> None:
     (config / "trusted").mkdir()
     monkeypatch.setattr(Path, method, refuse)
-    with pytest.raises(
-        FlashError, match=f"{config / 'trusted'}: cannot be read \\(Permission denied\\); check its owner"
-    ):
+    with pytest.raises(FlashError, match=rf"{config}/trusted: cannot be read \(Permission denied\); check its owner"):
         trusted_keys()

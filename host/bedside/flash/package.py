@@ -323,7 +323,7 @@ def _read_image(chip: str, path: Path) -> Image:
         raise FlashError(f"{path}: rename the image; allowed are letters, digits and _ . + -") from None
     if image.name in (MANIFEST, SIGNATURE, LOADER, _COMPILED):
         raise FlashError(f"{path}: rename the image; a package has a {image.name} of its own")
-    check_image(chip, image)
+    check_image(chip, path, image.data)
     return image
 
 
