@@ -4,10 +4,12 @@ import contextlib
 import os
 import pty
 import re
+import resource
 import select
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import tty
 from collections.abc import Callable, Iterator
@@ -19,6 +21,7 @@ import pytest
 import serial
 
 from bedside.errors import FlashError
+from bedside.flash import program
 from bedside.flash.esp import commands, detect_chip, write_micropython
 from bedside.flash.image import Image
 from bedside.flash.keys import trusted_keys
@@ -301,11 +304,37 @@ def test_an_interrupted_run_leaves_nothing_behind_that_holds_the_port(esp32: Moc
     with Cable(esp32) as cable:
         large = esp_image(size=0x100000)
         # Whoever handles the interrupt still has all that its traceback refers to.
-        with pytest.raises(KeyboardInterrupt) as _:
+        with pytest.raises(KeyboardInterrupt) as interrupted:
             write_micropython(cable.port, package(image=large), interrupt)
+        said = f"port {cable.port}: the board has no firmware now; run the same command again"
+        assert interrupted.value.__notes__ == [said]
         serial.Serial(cable.port, exclusive=True).close()
         assert cable.carried < len(large) / 2
     write(esp32, package())
+
+
+def test_a_board_that_was_interrupted_before_it_was_erased_has_its_firmware(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> Iterator[str]:
+        yield "Connected to ESP32 on /dev/ttyUSB0:"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(program, "lines", interrupted)
+    with pytest.raises(KeyboardInterrupt) as early:
+        write_micropython("/dev/ttyUSB0", package())
+    assert not hasattr(early.value, "__notes__")
+
+
+def test_without_room_for_the_image_nothing_is_erased(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(IMAGE) // 2, limits[1]))
+    try:
+        with pytest.raises(FlashError, match=r"TMPDIR: File too large; .* the board is as it was"):
+            write_micropython("/dev/ttyUSB0", package())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    with pytest.raises(FlashError, match=f"{tmp_path}/nowhere.*: No such file or directory; .* the board is as it was"):
+        write_micropython("/dev/ttyUSB0", package())
 
 
 def test_the_equivalent_commands_can_be_typed() -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -418,6 +419,15 @@ def test_a_board_gets_the_firmware_its_config_and_a_manifest_of_both(pack: Pack)
     loader = board_image(loaded.chip, loaded.version, b"another", loaded.files, canonical(CONFIG))
     assert loader.build != image.build, "what checks the others is part of it"
     assert expected_build("unix", canonical(CONFIG)) == image.build
+
+
+def test_a_build_that_cannot_be_compiled_for_want_of_room_is_an_error(
+    tmp_path: Path, firmware: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    package._own_firmware.cache_clear()
+    with pytest.raises(FlashError, match=f"{tmp_path}/nowhere.*: No such file or directory; make room there, or let"):
+        expected_build("unix", canonical(CONFIG))
 
 
 def test_the_command_makes_a_package(

@@ -6,12 +6,13 @@ import contextlib
 import re
 import shlex
 import tempfile
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
 from bedside.chips import EspImage, chip_called
 from bedside.errors import FlashError
 from bedside.flash import program
+from bedside.flash.image import Image
 from bedside.flash.package import Package
 
 # What the adapters on development boards do; MicroPython's own instructions use it as well.
@@ -20,6 +21,7 @@ _BAUD = 460_800
 _WITHOUT_RESET = ("/dev/pts/", "socket://")
 
 _CONNECTED = re.compile(r"^Connected to (\S+) on ")
+_ERASING = "Erasing flash memory"
 _PERCENT = re.compile(r"^Writing at .* (\d+(?:\.\d+)?)% ")
 _VERIFIED = "Hash of data verified."
 
@@ -62,20 +64,26 @@ def write_micropython(port: str, package: Package, progress: Callable[[float], N
     """Erase the board and write the package's MicroPython, read back by hash; ``progress`` is told the share, 0 to 1.
 
     All is erased, because MicroPython refuses to start on what another firmware left where its files are to be.
-    Raises FlashError; a board that was interrupted has no firmware, and no pin of it is an output.
+    Raises FlashError; a board that was interrupted has no firmware, and no pin of it is an output. A KeyboardInterrupt
+    says so in a note.
     """
     if package.micropython is None:
         raise FlashError(f"{package.folder}: has no MicroPython; make it with 'bedside package --micropython FILE'")
-    verified = False
-    # The bytes that were verified, and not what is in the package's folder by now.
-    with tempfile.TemporaryDirectory(prefix="bedside-") as folder:
-        image = Path(folder) / package.micropython.name
-        image.write_bytes(package.micropython.data)
-        with contextlib.closing(_lines(port, _writing(port, package, image))) as lines:
+    erased = verified = False
+    try:
+        with (
+            _lent(package.micropython) as image,
+            contextlib.closing(_lines(port, _writing(port, package, image))) as lines,
+        ):
             for line in lines:
+                erased = erased or line.startswith(_ERASING)
                 if done := _PERCENT.match(line):
                     progress(float(done[1]) / 100)
                 verified = verified or line == _VERIFIED
+    except KeyboardInterrupt as interrupt:
+        if erased and not verified:
+            interrupt.add_note(f"port {port}: the board has no firmware now; run the same command again")
+        raise
     if not verified:
         raise FlashError(f"port {port}: esptool ended without having verified the flash; run the same command again")
 
@@ -85,6 +93,21 @@ def commands(port: str, package: Package) -> list[str]:
     if package.micropython is None:
         return []
     return [shlex.join(["esptool", *_writing(port, package, package.folder / package.micropython.name)])]
+
+
+@contextlib.contextmanager
+def _lent(image: Image) -> Iterator[Path]:
+    """Yield a file with the bytes that were verified, which is not what is in the package's folder by now."""
+    with contextlib.ExitStack() as end:
+        try:
+            path = Path(end.enter_context(tempfile.TemporaryDirectory(prefix="bedside-"))) / image.name
+            path.write_bytes(image.data)
+        except OSError as error:
+            raise FlashError(
+                f"{error.filename or 'TMPDIR'}: {error.strerror}; make room there, or let TMPDIR name another folder; "
+                "the board is as it was"
+            ) from None
+        yield path
 
 
 def _writing(port: str, package: Package, image: Path) -> list[str]:

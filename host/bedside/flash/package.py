@@ -258,8 +258,13 @@ def expected_build(chip: str, config: bytes) -> str:
 
 @functools.cache
 def _own_firmware(chip: str) -> dict[str, bytes]:
-    with tempfile.TemporaryDirectory(prefix="bedside-") as folder:
-        return compile_firmware(chip, Path(folder))
+    try:
+        with tempfile.TemporaryDirectory(prefix="bedside-") as folder:
+            return compile_firmware(chip, Path(folder))
+    except OSError as error:
+        raise FlashError(
+            f"{error.filename or 'TMPDIR'}: {error.strerror}; make room there, or let TMPDIR name another folder"
+        ) from None
 
 
 def _with_imports(port: Path) -> set[Path]:
