@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import math
+import os
 import signal
 import sys
 import time
@@ -19,6 +21,23 @@ from bedside.flash.commands import add_parsers
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit status: 0 done, 1 an error that was explained, 130 interrupted."""
+    try:
+        try:
+            return _run(argv)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        pass  # who has read enough, as "head" has, needs no words
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        sys.stderr.write(f"bedside: {error.filename or 'its output'} cannot be written, the disk is full; make room\n")
+    # Python flushes once more at its end.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
+
+
+def _run(argv: list[str] | None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         with contextlib.suppress(ValueError):  # not in the main thread, as in a test
@@ -28,7 +47,9 @@ def main(argv: list[str] | None = None) -> int:
     except BedsideError as error:
         sys.stderr.write(f"bedside {arguments.command}: {error}\n")
         return 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
+        for note in getattr(interrupt, "__notes__", []):
+            sys.stderr.write(f"bedside {arguments.command}: {note}\n")
         return 130
     return 0
 
