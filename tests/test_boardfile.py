@@ -161,12 +161,37 @@ def test_no_output_of_a_shipped_board_is_on_a_pin_that_an_esp32_pulls_up_at_rese
             "link.kind = 'usb': esp32 cannot do that; it can: uart, console",
         ),
         ("sim", 'kind = "console"', 'kind = "usb"', "link.kind = 'usb': unix cannot do that; it can: console"),
-        ("pico", 'kind = "uart"', 'kind = "uat"', "key 'link.kind' = 'uat': expected uart, usb, console"),
+        ("pico", 'kind = "uart"', 'kind = "uat"', "link.kind = 'uat': rp2040 cannot do that; it can: uart, usb"),
+        (
+            "pico",
+            'kind = "uart"\nid = 0\ntx = 0\nrx = 1\nbaud = 1_000_000',
+            'kind = "console"',
+            "link.kind = 'console': rp2040 cannot do that; it can: uart, usb",
+        ),
+        ("pico", 'method = "uf2"', 'method = "esptool"', "flash.method = 'esptool': rp2040 cannot do that"),
+        (
+            "pico",
+            'method = "uf2"',
+            'method = "none"',
+            "flash.method = 'none' has no key 'build'; it has none of its own: remove it",
+        ),
+        (
+            "esp32",
+            "offset = 0x1000",
+            'offset = 0x1000\nvolume = "X"',
+            "flash.method = 'esptool' has no key 'volume'; its keys are build, offset",
+        ),
+        (
+            "pico-bench",
+            NO_BENCH,
+            'drive = { kind = "bench", hz = 3 }',
+            "channel[0].drive.kind = 'bench' has no key 'hz'; it has none of its own: remove it",
+        ),
         (
             "pico-bench",
             '"bench"',
             '"bnch"',
-            "key 'channel[0].drive.kind' = 'bnch': expected two-pwm, pwm-direction, bench",
+            'channel[0].drive.kind = \'bnch\': write "two-pwm", "pwm-direction" or "bench"',
         ),
         (
             "pico",
@@ -188,8 +213,43 @@ def test_no_output_of_a_shipped_board_is_on_a_pin_that_an_esp32_pulls_up_at_rese
             'channel[0]: a drive of kind "bench" simulates',
         ),
         ("pico", "encoder = { a = 4, b = 5, index = 6 }", "", 'channel[0]: a drive of kind "two-pwm" needs an encoder'),
-        ("pico", "tick_hz = 1000", "tick_hz = 400", "key 'tick_hz' = 400: expected `int` >= 500"),
-        ("pico", "tick_hz = 1000", "tick_hz = 5000", "key 'tick_hz' = 5000: expected `int` <= 4000"),
+        ("pico", "tick_hz = 1000", "tick_hz = 400", "tick_hz = 400: write a whole number from 500 to 4000"),
+        ("pico", "tick_hz = 1000", "tick_hz = 5000", "tick_hz = 5000: write a whole number from 500 to 4000"),
+        ("pico", "led = 25", 'led = "GP25"', "pins.led = 'GP25': write a whole number from 0 to 63, without quotes"),
+        ("pico", "led = 25", "led = 2.5", "pins.led = 2.5: write a whole number from 0 to 63"),
+        ("pico", "hz = 20_000, enable = 14", "hz = 1, enable = 14", "drive.hz = 1: write a whole number from 1000 to"),
+        ("pico", '"1.26"', "1.26", 'micropython = 1.26: write a version in quotes, such as "1.26"'),
+        (
+            "pico",
+            "RPI_PICO",
+            "RPI PICO",
+            "flash.build = 'RPI PICO': write the name of MicroPython's download in quotes",
+        ),
+        ("pico", "[18, 28]", "28", "supply_v = 28: write [number, number]"),
+        ("pico", "[18, 28]", '[18, "x"]', "supply_v[1] = 'x': write a number above 0 up to 100, without quotes"),
+        ("pico", "bidirectional = false", "bidirectional = 2", "current.bidirectional = 2: write true or false"),
+        ("pico2", "led = 25", "supply = 25", "pins.supply = 25: write a table with the keys pin, ratio"),
+        (
+            "pico-bench",
+            NO_BENCH,
+            'drive = "bench"',
+            'channel[0].drive = \'bench\': write a table with kind = "two-pwm", "pwm-direction" or "bench"',
+        ),
+        (
+            "sim",
+            '[link]\nkind = "console"\nbaud = 1_000_000',
+            "",
+            'link is missing: write a table with kind = "uart", "usb" or "console"',
+        ),
+        ("pico", 'method = "uf2"\n', "", 'flash.method is missing: write "uf2", "esptool" or "none"'),
+        ("pico", 'volume = "RPI-RP2"', "", "flash.volume is missing: write the label of its BOOTSEL volume in quotes"),
+        ("sim", "channels = 4", "channel = 3", "channel = 3: write [[channel]] tables"),
+        (
+            "sim",
+            "channels = 4",
+            "channels = 4\nchannels = 4",
+            "a key or a table stands there twice: leave one out",
+        ),
         (
             "pico",
             "tick_hz = 1000",
@@ -360,7 +420,16 @@ def test_whatever_stands_in_a_file_gives_a_board_or_an_error_that_says_why(
 
 
 @pytest.mark.parametrize(
-    "text", ["x = " + "9" * 5000, "x = " + "[" * 5000 + "]" * 5000, "\x00", "chip = 1979-05-27", '"a - at `$b" = 1']
+    "text",
+    [
+        "x = " + "9" * 5000,
+        "x = " + "[" * 5000 + "]" * 5000,
+        "\x00",
+        "chip = 1979-05-27",
+        '"a - at `$b" = 1',
+        '"a - at `$.b" = 1',
+        '"b" = 1\n"a - at `$.b" = 1',
+    ],
 )
 def test_a_file_that_is_hardly_toml_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(CellError, match=r"made\.toml"):

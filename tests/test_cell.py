@@ -49,24 +49,32 @@ def refusal(tmp_path: Path, text: str, right: str, wrong: str) -> str:
         (
             "velocity = 300.0",
             "velocity = 3.0",
-            "key 'joint[outer_yaw].limits.velocity' = 300.0: expected `float` <= 30",
+            "joint[outer_yaw].limits.velocity = 300.0: write a number above 0 up to 30",
         ),
-        ('velocity = "fast"', "velocity = 3.0", "key 'joint[outer_yaw].limits.velocity' = 'fast'"),
+        ('velocity = "fast"', "velocity = 3.0", "joint[outer_yaw].limits.velocity = 'fast': write a number"),
         (
             "operator_timeout_ms = 0",
             "operator_timeout_ms = 100",
-            "key 'arm.operator_timeout_ms' = 0: expected `float` >= 10",
+            "arm.operator_timeout_ms = 0: write a number from 10 to 500",
         ),
         ("command_hz = 15", "command_hz = 200", "command rate 15 Hz: allowed are 20 to 2000 Hz"),
-        ('unit = "mm"', 'unit = "m"', "key 'joint[insertion].unit' = 'mm'"),
+        ('unit = "mm"', 'unit = "m"', 'joint[insertion].unit = \'mm\': write "m" or "rad"'),
         ("position = [0.0, 240.0]", "position = [0.0, 0.24]", "were these millimetres?"),
         ("position = [-90, 90]", "position = [-1.6, 1.6]", "were these degrees?"),
         ("position = [1.6, -1.6]", "position = [-1.6, 1.6]", "the lower limit must be below the upper one"),
-        ("kp = 1e9", "kp = 34.3", "key 'joint[outer_yaw].gains.kp' = 1000000000.0: expected `float` <= 100000"),
+        ("kp = 1e9", "kp = 34.3", "joint[outer_yaw].gains.kp = 1000000000.0: write a number from 0 to 100000"),
         ("channel = 5", "channel = 1", "channel = 5: board 'psm1-base' has channels 0 to 3"),
-        ("channel = 0", "channel = 1", "channel 'psm1-base channel 0' is used twice"),
+        (
+            "channel = 0",
+            "channel = 1",
+            "joint[outer_yaw] and joint[outer_pitch] are both on channel 0 of board 'psm1-base'",
+        ),
         ('board = "psm1-bse"', 'board = "psm1-base"', "no such board; there are: psm1-base, psm1-slide, psm1-wrist"),
-        ('type = "simm"', 'type = "sim"', "board type 'simm' is not known; the files in boards/ are: cortex-m3, "),
+        (
+            'type = "simm"',
+            'type = "sim"',
+            "board[psm1-base].type: board type 'simm' is not known; the files in boards/ are: cortex-m3, ",
+        ),
         ("counts_per_unit = 0", "counts_per_unit = 125000", "counts_per_unit = 0: must not be zero"),
         (
             "[arm]\nrun_loop = { relay_off_ms = 150 }",
@@ -77,7 +85,7 @@ def refusal(tmp_path: Path, text: str, right: str, wrong: str) -> str:
         (
             'without_brake = "hope"',
             "brake = { open_ms = 20, close_ms = 40 }",
-            "key 'joint[outer_yaw].without_brake' = 'hope'",
+            'joint[outer_yaw].without_brake = \'hope\': write "balanced", "not-back-drivable" or "shorted-winding"',
         ),
         ("", "brake = { open_ms = 20, close_ms = 40 }", "or say why it does not fall without one"),
         (
@@ -90,9 +98,9 @@ def refusal(tmp_path: Path, text: str, right: str, wrong: str) -> str:
         (
             'method = "absolut"',
             'method = "absolute"',
-            "key 'joint[outer_yaw].homing.method' = 'absolut': expected absolute, index, end-stop, sensor",
+            'joint[outer_yaw].homing.method = \'absolut\': write "absolute", "index", "end-stop" or "sensor"',
         ),
-        ('methd = "absolute"', 'method = "absolute"', "key 'joint[outer_yaw].homing'"),
+        ('methd = "absolute"', 'method = "absolute"', 'joint[outer_yaw].homing.method is missing: write "absolute",'),
         ("counts_per_unit = 0, zero", "counts_per_unit = 1200, zero", "sensor.counts_per_unit = 0: must not be zero"),
         (
             'name = "outer_yaw\\n"',
@@ -158,8 +166,19 @@ def test_a_sensor_that_reaches_beyond_any_joint_is_refused() -> None:
 def test_a_missing_key_is_named(tmp_path: Path) -> None:
     path = tmp_path / "cell.toml"
     path.write_text(re.sub(r"^encoder = .*$", "", PSM, count=1, flags=re.MULTILINE))
-    with pytest.raises(CellError, match=r"key 'joint\[outer_yaw\]': object missing required field `encoder`"):
+    with pytest.raises(CellError, match=r"joint\[outer_yaw\]\.encoder is missing: write a table with the key counts_"):
         load_cell(path)
+
+
+def test_a_board_file_that_is_not_there_is_named_with_its_board_and_where_it_was_looked_for(tmp_path: Path) -> None:
+    why = refusal(tmp_path, PSM, 'type = "sim"', 'type = "nil.toml"')
+    assert why.endswith(f"board[psm1-base].type: {tmp_path}/nil.toml: no such file")
+
+
+def test_a_folder_is_no_cell_file(tmp_path: Path) -> None:
+    with pytest.raises(CellError) as refused:
+        load_cell(tmp_path)
+    assert str(refused.value) == f"{tmp_path}: is a folder; give a file in it"
 
 
 def test_a_gain_that_the_board_cannot_hold_is_refused_by_name() -> None:
@@ -198,14 +217,16 @@ def test_names_that_do_not_fit_a_boards_frame_are_refused(tmp_path: Path) -> Non
 def test_a_name_with_a_comma_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "cell.toml"
     path.write_text(PSM.replace('name = "jaw"', 'name = "jaw, gripper"'))
-    with pytest.raises(CellError, match=r"key 'joint\[jaw, gripper\]\.name' = 'jaw, gripper'"):
+    with pytest.raises(CellError, match=r"joint\[jaw, gripper\]\.name = 'jaw, gripper': write 1 to 24 letters"):
         load_cell(path)
 
 
 def test_a_wrong_value_in_a_plant_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "plants.toml"
     path.write_text((BOARDS / "plants" / "psm.toml").read_text().replace("supply_v = 24", 'supply_v = "24 volts"', 1))
-    with pytest.raises(CellError, match="supply_v"):
+    with pytest.raises(
+        CellError, match=r"motor\.outer_yaw\.supply_v = '24 volts': write a number above 0, without quotes"
+    ):
         load_plants(path, ["outer_yaw"], 0.001)
 
 

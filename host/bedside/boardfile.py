@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 
 from bedside import pins
 from bedside.chips import CHIPS, Chip, EspImage
-from bedside.config import load_toml
+from bedside.config import convert, read_toml
 from bedside.errors import CellError
 from bedside.pins import Use
 from bedside.places import BOARDS
@@ -26,6 +26,24 @@ Volts = Annotated[float, Meta(gt=0, le=100)]
 PwmHz = Annotated[int, Meta(ge=1000, le=100_000)]
 # The fastest that an ESP32's UART goes; an RP2 goes further, adapters rarely.
 Baud = Annotated[int, Meta(ge=9600, le=5_000_000)]
+Build = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9_-]{1,40}$",
+        description='the name of MicroPython\'s download in quotes, such as "RPI_PICO" or "ESP32_GENERIC"',
+    ),
+]
+Volume = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9_-]{1,11}$",
+        description='the label of its BOOTSEL volume in quotes, such as "RPI-RP2"',
+    ),
+]
+Version = Annotated[
+    str,
+    Meta(pattern=r"^\d{1,3}(\.\d{1,3}){1,2}$", description='a version in quotes, such as "1.26"'),
+]
 CHANNELS_MAX = 8
 
 
@@ -57,14 +75,14 @@ class ConsoleLink(_Table, tag_field="kind", tag="console"):
 class Uf2(_Table, tag_field="method", tag="uf2"):
     """Flashed by a file that is copied to the volume with this label; ``build`` is the MicroPython download's name."""
 
-    build: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,40}\Z")]
-    volume: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,11}\Z")]
+    build: Build
+    volume: Volume
 
 
 class Esptool(_Table, tag_field="method", tag="esptool"):
     """Flashed by esptool, MicroPython at ``offset``."""
 
-    build: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,40}\Z")]
+    build: Build
     offset: Annotated[int, Meta(ge=0, le=0x100000)]
 
 
@@ -162,7 +180,7 @@ class BoardType(_Table):
     description: str
     link: UartLink | UsbLink | ConsoleLink
     flash: Uf2 | Esptool | NotFlashed
-    micropython: Annotated[str, Meta(pattern=r"^\d{1,3}(\.\d{1,3}){1,2}\Z")] | None = None
+    micropython: Version | None = None
     channels: int = 0
     tick_hz: Annotated[int, Meta(ge=500, le=4000)] = 1000
     supply_v: tuple[Volts, Volts] = (18.0, 30.0)
@@ -197,8 +215,10 @@ def load_board_type(name: str) -> BoardType:
 
 def load_board_file(path: Path) -> BoardType:
     """Read and check a board file. Raises CellError, which names the key, pin or figure, and what to do about it."""
-    board = load_toml(path, BoardType, "docs/boards.md")
+    raw = read_toml(path)
     try:
+        _check_choices(raw)
+        board = convert(raw, BoardType, "docs/boards.md")
         _check(board)
     except CellError as error:
         raise CellError(f"{path}: {error}") from None
@@ -226,9 +246,20 @@ def canonical(value: dict[str, Any]) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
+def _check_choices(raw: dict[str, Any]) -> None:
+    """Check first what the chip allows at all, so that nobody is asked for the keys of a link that it cannot have."""
+    name = raw.get("chip")
+    if not isinstance(name, str):
+        return
+    if name not in CHIPS:
+        raise CellError(f"chip = '{name}' is not known; there are: {', '.join(CHIPS)}")
+    for table, key, able in ("link", "kind", CHIPS[name].links), ("flash", "method", CHIPS[name].flash):
+        tag = raw[table].get(key) if isinstance(raw.get(table), dict) else None
+        if isinstance(tag, str) and tag not in able:
+            raise CellError(f"{table}.{key} = '{tag}': {name} cannot do that; it can: {', '.join(able)}")
+
+
 def _check(board: BoardType) -> None:
-    if board.chip not in CHIPS:
-        raise CellError(f"chip = '{board.chip}' is not known; there are: {', '.join(CHIPS)}")
     chip = board.facts
     low, high = board.supply_v
     if not low < high:
@@ -259,12 +290,6 @@ def _check_count(what: str, number: int) -> None:
 
 
 def _check_link_and_flash(board: BoardType, chip: Chip) -> None:
-    for key, tag, able in (
-        ("link.kind", _tag(board.link), chip.links),
-        ("flash.method", _tag(board.flash), chip.flash),
-    ):
-        if tag not in able:
-            raise CellError(f"{key} = '{tag}': {board.chip} cannot do that; it can: {', '.join(able)}")
     if isinstance(board.link, UartLink) and board.link.id not in chip.uarts:
         reason = " (0 is the console's)" if board.link.id == 0 else ""
         raise CellError(

@@ -31,7 +31,13 @@ class BoardSlot(Struct, forbid_unknown_fields=True):
 
     name: Name
     type: str
-    port: Annotated[str, Meta(pattern=r"^(sim:[A-Za-z0-9_-]+|(?!sim:).+)\Z")]
+    port: Annotated[
+        str,
+        Meta(
+            pattern=r"^(sim:[A-Za-z0-9_-]+|(?!sim:).+)$",
+            description="a serial port, socket://HOST:PORT or sim:NAME in quotes",
+        ),
+    ]
     console: str | None = None
 
 
@@ -147,8 +153,8 @@ def _check(cell: Cell) -> None:
     _no_twins("board name", [board.name for board in cell.board])
     _no_twins("board port", [board.port for board in cell.board])
     _no_twins("joint name", [joint.name for joint in cell.joint])
-    _no_twins("channel", [f"{joint.board} channel {joint.channel}" for joint in cell.joint])
-    types = {board.name: load_board_type(board.type) for board in cell.board}
+    types = {board.name: _type_of(board) for board in cell.board}
+    there: dict[tuple[str, int], str] = {}
     for joint in cell.joint:
         if joint.board not in types:
             raise CellError(
@@ -158,6 +164,12 @@ def _check(cell: Cell) -> None:
             raise CellError(
                 f"joint[{joint.name}].channel = {joint.channel}: board '{joint.board}' has channels "
                 f"0 to {types[joint.board].channels - 1}"
+            )
+        other = there.setdefault((joint.board, joint.channel), joint.name)
+        if other != joint.name:
+            raise CellError(
+                f"joint[{other}] and joint[{joint.name}] are both on channel {joint.channel} of board '{joint.board}'; "
+                "give each a channel of its own"
             )
         check_joint(joint)
     for board in cell.board:
@@ -173,6 +185,13 @@ def _check(cell: Cell) -> None:
             )
         _check_identity(cell.arm.name, board.name, [joint.name for _, joint in cell.joints_of(board.name)])
         check_link_load(cell, board.name, cell.arm.command_hz)
+
+
+def _type_of(slot: BoardSlot) -> BoardType:
+    try:
+        return load_board_type(slot.type)
+    except CellError as error:
+        raise CellError(f"board[{slot.name}].type: {error}") from None
 
 
 def _is_real(slot: BoardSlot, kind: BoardType) -> bool:
