@@ -213,6 +213,21 @@ def test_no_output_of_a_shipped_board_is_on_a_pin_that_an_esp32_pulls_up_at_rese
             'channel[0]: a drive of kind "bench" simulates',
         ),
         ("pico", "encoder = { a = 4, b = 5, index = 6 }", "", 'channel[0]: a drive of kind "two-pwm" needs an encoder'),
+        (
+            "pico2",
+            'kind = "usb"',
+            'kind = "usb"\nbaud = 9600',
+            "link.kind = 'usb' has no key 'baud'; it has none of its own: remove it",
+        ),
+        ("pico", "run_loop = 19\n", "", "pins.run_contact = 18: run_loop is missing; a board that is in the run loop"),
+        ("pico", "run_contact = 18\n", "", "pins.run_loop = 19: run_contact is missing; a board that is in the run"),
+        (
+            "pico",
+            '"1.26"',
+            '"1.20"',
+            'micropython = "1.20": on the RP2040 the firmware needs 1.26 or newer; give "1.26"',
+        ),
+        ("esp32", '"1.26"', '"1.25.9"', 'micropython = "1.25.9": on the ESP32 the firmware needs 1.26 or newer'),
         ("pico", "tick_hz = 1000", "tick_hz = 400", "tick_hz = 400: write a whole number from 500 to 4000"),
         ("pico", "tick_hz = 1000", "tick_hz = 5000", "tick_hz = 5000: write a whole number from 500 to 4000"),
         ("pico", "led = 25", 'led = "GP25"', "pins.led = 'GP25': write a whole number from 0 to 63, without quotes"),
@@ -282,6 +297,11 @@ def test_a_mistake_is_named_with_the_pin_or_figure_and_the_fix(
     tmp_path: Path, board: str, right: str, wrong: str, message: str
 ) -> None:
     assert message in refusal(tmp_path, board, (right, wrong))
+
+
+def test_a_micropython_that_is_new_enough_may_be_told_in_three_numbers(tmp_path: Path) -> None:
+    for version in ("1.26.0", "1.26.1", "2.0", "1.100"):
+        load_board_file(written(tmp_path, (BOARDS / "pico.toml").read_text().replace("1.26", version)))
 
 
 def test_two_pins_of_one_pwm_signal_are_named_with_both_uses(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -61,9 +61,9 @@ class UartLink(_Table, tag_field="kind", tag="uart"):
 
 
 class UsbLink(_Table, tag_field="kind", tag="usb"):
-    """A USB serial port of its own, beside that of MicroPython's REPL; ``baud`` means nothing to it."""
+    """A USB serial port of its own, beside that of MicroPython's REPL; ``baud``, no key, is what it is opened with."""
 
-    baud: Baud = 1_000_000
+    baud: ClassVar[int] = 1_000_000
 
 
 class ConsoleLink(_Table, tag_field="kind", tag="console"):
@@ -273,6 +273,12 @@ def _check(board: BoardType) -> None:
             )
         if board.micropython is None:
             raise CellError('micropython is missing: give the oldest version that will do, such as "1.26"')
+        if tuple(map(int, board.micropython.split("."))) < chip.micropython:
+            oldest = ".".join(map(str, chip.micropython))
+            raise CellError(
+                f'micropython = "{board.micropython}": on the {chip.title} the firmware needs {oldest} or newer; '
+                f'give "{oldest}"'
+            )
         _check_count("channel tables", len(board.channel))
         _check_pins(board, chip)
     else:
@@ -307,6 +313,13 @@ def _check_link_and_flash(board: BoardType, chip: Chip) -> None:
 
 
 def _check_pins(board: BoardType, chip: Chip) -> None:
+    for key, other in ("run_loop", "run_contact"), ("run_contact", "run_loop"):
+        pin = getattr(board.pins, key)
+        if pin is not None and getattr(board.pins, other) is None:
+            raise CellError(
+                f"pins.{key} = {pin}: {other} is missing; a board that is in the run loop reads it and closes it, so "
+                "give both or neither"
+            )
     encoders = 0
     for index, channel in enumerate(board.channel):
         where = f"channel[{index}]"

@@ -56,7 +56,7 @@ def lacks(board: BoardType) -> list[str]:
         return _each_channel_lacks(board)
     if board.pins.e_stop is None:
         lines.append("no e-stop input: a person beside the arm can stop it by the run loop or the motors' supply only")
-    if board.pins.run_loop is None or board.pins.run_contact is None:
+    if board.pins.run_loop is None:
         lines.append("no run loop: this board hears of the others' stops from the computer only")
     if board.pins.brake_release is None:
         lines.append("no brake release: a braked joint can be freed by hand only as its brake itself allows")

@@ -220,7 +220,7 @@ def _check_wiring(cell: Cell, name: str, kind: BoardType) -> None:
                 f'joint[{joint.name}].homing.method = "absolute": the encoder on channel[{joint.channel}] of board '
                 f"'{name}' counts from wherever it is switched on; home by index, end-stop or sensor"
             )
-    if cell.arm.run_loop and (kind.pins.run_loop is None or kind.pins.run_contact is None):
+    if cell.arm.run_loop and kind.pins.run_loop is None:
         raise CellError(
             f"board '{name}' ({kind.description}): the arm has a run loop, but the board file has no "
             "pins.run_loop and pins.run_contact; add them, or remove arm.run_loop"

@@ -45,7 +45,8 @@ class EspImage:
 class Chip:
     """A kind of chip; ``march`` is mpy-cross's name of its instruction set, ``port`` the module in ``firmware/ports``.
 
-    ``image`` is how MicroPython gets there, None if it is there already. Pins are GPIO numbers; a chip without
+    ``image`` is how MicroPython gets there, None if it is there already, and ``micropython`` the oldest on which the
+    port runs. Pins are GPIO numbers; a chip without
     ``gpios`` is simulated.
 
     ``taken`` are pins that a board file cannot have, ``strapping`` those whose level at reset means something, each
@@ -63,6 +64,7 @@ class Chip:
     port: str
     links: tuple[str, ...]
     image: Uf2Image | EspImage | None = None
+    micropython: tuple[int, ...] = ()
     clock_hz: int = 0
     gpios: frozenset[int] = frozenset()
     taken: dict[int, str] = field(default_factory=dict)
@@ -110,6 +112,8 @@ def _rp2(title: str, march: str, image: Uf2Image, clock_hz: int, counters: int) 
         port="rp2",
         links=("uart", "usb"),
         image=image,
+        # The first whose timers tick at interrupt level.
+        micropython=(1, 26),
         clock_hz=clock_hz,
         gpios=_pins((0, 29)),
         adc=_pins((26, 29)),
@@ -130,6 +134,8 @@ _FLASH = "the chip's flash and PSRAM hang on it"
 _CONSOLE = "it is the console's, over which the board is flashed and its boot program talks"
 _USB = "it is the chip's own USB port"
 
+# The first with machine.Encoder.
+_ESP32_MICROPYTHON = (1, 26)
 _ESP32_PINS = _pins((0, 19), (21, 23), (25, 27), (32, 39))
 _ESP32_UART = Uart(_ESP32_PINS - _pins((34, 39)), _ESP32_PINS)
 # 33 to 37 are free unless the module has octal PSRAM ("R8", "R16"); a board file for such a module leaves them alone.
@@ -148,6 +154,7 @@ CHIPS: dict[str, Chip] = {
         port="esp32",
         links=("uart", "console"),
         image=EspImage(0, 0x1000),
+        micropython=_ESP32_MICROPYTHON,
         clock_hz=160_000_000,
         gpios=_ESP32_PINS,
         taken={**dict.fromkeys(range(6, 12), _FLASH), 1: _CONSOLE, 3: _CONSOLE},
@@ -177,6 +184,7 @@ CHIPS: dict[str, Chip] = {
         port="esp32",
         links=("uart", "console"),
         image=EspImage(9, 0x0),
+        micropython=_ESP32_MICROPYTHON,
         clock_hz=160_000_000,
         gpios=_ESP32S3_PINS,
         taken={

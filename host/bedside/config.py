@@ -56,7 +56,7 @@ def convert(raw: dict[str, Any], kind: type[T], described_in: str) -> T:
 
 
 class _Place(NamedTuple):
-    """A place in a file: its ``key`` as a TOML reader knows it, the ``value`` there, and what ``kinds`` it may be of."""
+    """A place in a file: its ``key`` as a TOML reader knows it, the ``value`` there, and what ``kinds`` may be."""
 
     key: str
     value: Any
