@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -172,8 +173,9 @@ class Channel(_Table):
 class BoardType(_Table):
     """A kind of board: the file of that name in ``boards/``, or any other.
 
-    A supply outside ``supply_v``, or a tick that begins ``late_max_us`` late, is a fault. ``channels`` stands in the
-    file of a board without pins only; of another it becomes the number of its ``channel`` tables.
+    ``available`` are the pins that the board brings out; without it, they are all that the chip has. A supply outside
+    ``supply_v``, or a tick that begins ``late_max_us`` late, is a fault. ``channels`` stands in the file of a board
+    without pins only; of another it becomes the number of its ``channel`` tables.
     """
 
     chip: str
@@ -181,6 +183,7 @@ class BoardType(_Table):
     link: UartLink | UsbLink | ConsoleLink
     flash: Uf2 | Esptool | NotFlashed
     micropython: Version | None = None
+    available: list[Pin] | None = None
     channels: int = 0
     tick_hz: Annotated[int, Meta(ge=500, le=4000)] = 1000
     supply_v: tuple[Volts, Volts] = (18.0, 30.0)
@@ -190,8 +193,12 @@ class BoardType(_Table):
 
     @property
     def facts(self) -> Chip:
-        """What the board's chip can do."""
-        return CHIPS[self.chip]
+        """What the board's chip can do, on the pins that the board brings out."""
+        chip = CHIPS[self.chip]
+        if self.available is None:
+            return chip
+        hidden = dict.fromkeys(chip.gpios - set(self.available), "it is not among those that the board has 'available'")
+        return replace(chip, taken=hidden | chip.taken)
 
     @property
     def uses(self) -> list[Use]:
@@ -282,10 +289,10 @@ def _check(board: BoardType) -> None:
         _check_count("channel tables", len(board.channel))
         _check_pins(board, chip)
     else:
-        if board.uses or board.channel or board.micropython:
+        if board.uses or board.channel or board.micropython or board.available is not None:
             raise CellError(
-                f"chip = '{board.chip}': it has no pins and brings its MicroPython along; remove micropython, [pins] "
-                "and [[channel]], and give channels = 1 to 8"
+                f"chip = '{board.chip}': it has no pins and brings its MicroPython along; remove micropython, "
+                "available, [pins] and [[channel]], and give channels = 1 to 8"
             )
         _check_count("channels", board.channels)
 
@@ -313,6 +320,9 @@ def _check_link_and_flash(board: BoardType, chip: Chip) -> None:
 
 
 def _check_pins(board: BoardType, chip: Chip) -> None:
+    for index, pin in enumerate(board.available or []):
+        if pin not in chip.gpios:
+            raise CellError(f"available[{index}] = {pin}: the {chip.title} has no such pin; remove it")
     for key, other in ("run_loop", "run_contact"), ("run_contact", "run_loop"):
         pin = getattr(board.pins, key)
         if pin is not None and getattr(board.pins, other) is None:

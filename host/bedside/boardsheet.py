@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import NamedTuple
 
 from bedside.boardfile import Bench, BoardType, Channel, Esptool, UartLink, Uf2, UsbLink, load_board_file
+from bedside.cell import CYCLE_HZ, CYCLE_HZ_MIN, carried_hz
 from bedside.pins import PWM, Use
 
 # Between it and the pin's own pull-up of 45 kΩ at reset (ESP32) a line is at 0.3 V, which no driver takes for high; it
@@ -75,14 +77,14 @@ def check_board_file(path: Path) -> list[str]:
         f"chip: {board.facts.title}, channels: {board.channels}",
         *([f"MicroPython: {board.micropython} or newer, {_flashed(board)}"] if board.micropython else []),
         f"tick: {board.tick_hz} Hz{_cycles(board)}, one that begins {board.late_max_us} us late is a fault",
-        f"link: {_link(board)}",
+        *_link(board),
     ]
     table = rows(board)
     key, role = (max((len(str(row[column])) for row in table), default=0) for column in (1, 2))
     lines += [f"pin {row.pin:2d}  {row.key:{key}}  {row.role:{role}}  {row.wired}" for row in table]
     free = sorted(board.facts.gpios - set(board.facts.taken) - {row.pin for row in table})
     if free:
-        lines.append(f"pins of the chip that are left: {', '.join(map(str, free))}")
+        lines.append(f"pins that are left: {', '.join(map(str, free))}")
     return lines + lacks(board)
 
 
@@ -118,13 +120,26 @@ def _cycles(board: BoardType) -> str:
     return f", {board.facts.clock_hz // board.tick_hz} clock cycles each" if board.facts.clock_hz else ""
 
 
-def _link(board: BoardType) -> str:
-    match board.link:
-        case UartLink(id=number, baud=baud):
-            return f"UART {number} at {baud} baud"
-        case UsbLink():
-            return "a USB serial port of its own"
-    return f"the console at {board.link.baud} baud"
+def _link(board: BoardType) -> list[str]:
+    """Return a line on the board's link, and another if it is too slow for what cells usually ask."""
+    link = board.link
+    if isinstance(link, UsbLink):
+        return ["link: a USB serial port of its own, which no rate of commands fills"]
+    if not board.facts.gpios:
+        return ["link: the console, simulated"]
+    where = f"UART {link.id}" if isinstance(link, UartLink) else "the console"
+    speed = f"{link.baud / 1e6:g} Mbaud" if link.baud >= 1e6 else f"{link.baud / 1e3:g} kbaud"
+    joints, most = f"{board.channels} joint{'s' * (board.channels > 1)}", carried_hz(board.channels, link.baud)
+    line = f"link: {where} at {speed} carries {joints} at up to {int(most)} commands a second"
+    if most >= CYCLE_HZ:
+        return [line]
+    slower = f", or arm.cycle_hz and arm.command_hz {int(most)} at most"
+    return [
+        line,
+        f"warning: the bridge speaks to each board {CYCLE_HZ} times a second unless the cell says otherwise, which does "
+        f"not fit; let the link be a UART at {math.ceil(link.baud * CYCLE_HZ / most)} baud or more"
+        + (slower if most >= CYCLE_HZ_MIN else f": no cell allows fewer than {CYCLE_HZ_MIN}"),
+    ]
 
 
 def _each_channel_lacks(board: BoardType) -> list[str]:

@@ -20,6 +20,8 @@ _SETTLE_MS = 240
 _LINK_SHARE = 0.7
 # A byte on a serial line has a start and a stop bit.
 _BITS_PER_BYTE = 10
+# How often the bridge speaks to each board: unless the cell says otherwise, and at least.
+CYCLE_HZ, CYCLE_HZ_MIN = 250, 100
 
 
 class BoardSlot(Struct, forbid_unknown_fields=True):
@@ -63,7 +65,7 @@ class Arm(Struct, forbid_unknown_fields=True):
     operator_timeout_ms: Annotated[float, Meta(ge=10, le=500)] = 100
     link_timeout_ms: Annotated[float, Meta(ge=5, le=200)] = 30
     hold_ms: Annotated[int, Meta(ge=0, le=60_000)] = 2000
-    cycle_hz: Annotated[float, Meta(ge=100, le=2000)] = 250
+    cycle_hz: Annotated[float, Meta(ge=CYCLE_HZ_MIN, le=2000)] = CYCLE_HZ
     listen: str = "127.0.0.1:36010"
     plants: str | None = None
     run_loop: RunLoop | None = None
@@ -122,12 +124,11 @@ def check_link_load(cell: Cell, name: str, command_hz: float) -> None:
     if share is not None and share > _LINK_SHARE:
         joints, baud = len(cell.joints_of(name)), load_board_type(slot.type).link.baud
         rate, needed = max(command_hz, cell.arm.cycle_hz), share * baud
-        frame = needed / rate / _BITS_PER_BYTE
         raise CellError(
             f"board '{name}': {joints} joint{'s' * (joints > 1)} at {rate:g} Hz need {needed / 1000:.0f} kbaud, "
             f"{needed / baud:.0%} of a link of {baud / 1000:g}, where {_LINK_SHARE:.0%} is allowed; raise link.baud of "
             f"board file '{slot.type}' to {needed / _LINK_SHARE:.0f} or more, give the board fewer joints, or lower "
-            f"arm.cycle_hz and the command rate to {int(_LINK_SHARE * baud / frame / _BITS_PER_BYTE)} Hz"
+            f"arm.cycle_hz and the command rate to {int(carried_hz(joints, baud))} Hz"
         )
 
 
@@ -136,11 +137,18 @@ def link_share(cell: Cell, slot: BoardSlot, command_hz: float) -> float | None:
     kind = load_board_type(slot.type)
     if not _is_real(slot, kind) or isinstance(kind.link, UsbLink):
         return None
+    rate = max(command_hz, cell.arm.cycle_hz)
+    return _LINK_SHARE * rate / carried_hz(len(cell.joints_of(slot.name)), kind.link.baud)
+
+
+def carried_hz(joints: int, baud: int) -> float:
+    """Return how often a second commands and feedback of ``joints`` joints fit into their share of a link at ``baud``.
+
+    Counted are the largest frames; each way has a wire of its own.
+    """
     from bedside.link.largest import command_bytes, feedback_bytes
 
-    joints = len(cell.joints_of(slot.name))
-    rate, frame = max(command_hz, cell.arm.cycle_hz), max(command_bytes(joints), feedback_bytes(joints))
-    return rate * frame * _BITS_PER_BYTE / kind.link.baud
+    return _LINK_SHARE * baud / _BITS_PER_BYTE / max(command_bytes(joints), feedback_bytes(joints))
 
 
 def _check(cell: Cell) -> None:

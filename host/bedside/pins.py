@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from bedside.chips import Chip
@@ -39,10 +39,8 @@ def check(chip: Chip, uses: list[Use]) -> None:
     for index, use in enumerate(uses):
         for other in uses[:index]:
             if why := _clash(chip, use, other):
-                # The lines of an encoder cannot move one without the other.
-                mover = other if chip.neighbours and ".encoder." in use.key else use
                 raise CellError(
-                    f"{use.key} = {use.pin} and {other.key} = {other.pin}: {why}; {_move(chip, mover, uses)}"
+                    f"{use.key} = {use.pin} and {other.key} = {other.pin}: {why}; {_move(chip, [use, other], uses)}"
                 )
 
 
@@ -58,7 +56,7 @@ def check_encoder(chip: Chip, key: str, a: Use, b: Use, uses: list[Use]) -> None
     ]
     raise CellError(
         f"{key}: a = {a.pin} and b = {b.pin} are not neighbours; the {chip.title} reads both in one instruction, so b "
-        f"must be a + 1; free neighbours: {', '.join(pairs) or 'none, so free two'}"
+        f"must be a + 1; free neighbours: {_some(pairs) or 'none, so free two'}"
     )
 
 
@@ -108,7 +106,12 @@ def _fits(chip: Chip, use: Use, others: Iterable[Use]) -> bool:
 def _free(chip: Chip, use: Use, uses: list[Use]) -> str:
     others = [other for other in uses if other is not use]
     found = [pin for pin in sorted(chip.gpios) if _fits(chip, replace(use, pin=pin), others)]
-    return ", ".join(map(str, found))
+    return _some(found)
+
+
+def _some(found: Sequence[object]) -> str:
+    """Return the first of what was ``found``, as many as a person wants to read."""
+    return ", ".join(map(str, found[:6])) + (", …" if len(found) > 6 else "")
 
 
 def _instead(chip: Chip, use: Use, uses: list[Use]) -> str:
@@ -116,6 +119,10 @@ def _instead(chip: Chip, use: Use, uses: list[Use]) -> str:
     return f"free pins that can: {free}" if free else "no pin that can is free, so free one or leave this out"
 
 
-def _move(chip: Chip, use: Use, uses: list[Use]) -> str:
-    free = _free(chip, use, uses)
-    return f"move one of them, {use.key} for example to {free}" if free else "leave one of them out"
+def _move(chip: Chip, pair: list[Use], uses: list[Use]) -> str:
+    # The lines of an encoder cannot move one without the other.
+    movable = [use for use in pair if not (chip.neighbours and use.key.endswith((".encoder.a", ".encoder.b")))]
+    for use in movable:
+        if free := _free(chip, use, uses):
+            return f"move one of them, {use.key} for example to {free}"
+    return "leave one of them out"
