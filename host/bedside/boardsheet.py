@@ -136,8 +136,8 @@ def _link(board: BoardType) -> list[str]:
     slower = f", or arm.cycle_hz and arm.command_hz {int(most)} at most"
     return [
         line,
-        f"warning: the bridge speaks to each board {CYCLE_HZ} times a second unless the cell says otherwise, which does "
-        f"not fit; let the link be a UART at {math.ceil(link.baud * CYCLE_HZ / most)} baud or more"
+        f"warning: the bridge speaks to each board {CYCLE_HZ} times a second unless the cell says otherwise, which "
+        f"does not fit; let the link be a UART at {math.ceil(link.baud * CYCLE_HZ / most)} baud or more"
         + (slower if most >= CYCLE_HZ_MIN else f": no cell allows fewer than {CYCLE_HZ_MIN}"),
     ]
 
