@@ -1,19 +1,24 @@
 from __future__ import annotations
 
 import re
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from msgspec import inspect
 
-from bedside.cell import load_cell
+from bedside.cell import Cell, load_cell
 from bedside.cli import main
 from bedside.errors import CellError
 from bedside.link.scale import homing_message, joint_message
 from bedside.places import BOARDS
-from bedside.sim.plant import load_plants
+from bedside.sim.plant import Load, Motor, load_plants
 
 PSM = (BOARDS / "cells" / "psm.toml").read_text()
 TRAINER = (BOARDS / "cells" / "trainer.toml").read_text()
+PAGE = (Path(__file__).resolve().parents[1] / "docs" / "cell.md").read_text()
 JAW = PSM[PSM.rindex("[[joint]]") :]
 
 
@@ -102,12 +107,8 @@ def refusal(tmp_path: Path, text: str, right: str, wrong: str) -> str:
         ),
         ('methd = "absolute"', 'method = "absolute"', 'joint[outer_yaw].homing.method is missing: write "absolute",'),
         ("counts_per_unit = 0, zero", "counts_per_unit = 1200, zero", "sensor.counts_per_unit = 0: must not be zero"),
-        (
-            'name = "outer_yaw\\n"',
-            'name = "outer_yaw"',
-            r"name' = 'outer_yaw\n': expected `str` matching",
-        ),
-        ('port = "sim:psm1-base\\n"', 'port = "sim:psm1-base"', r"port' = 'sim:psm1-base\n': expected `str` matching"),
+        ('listen = "localhost"', 'listen = "127.0.0.1:36010"', "arm.listen: address 'localhost': expected HOST:PORT"),
+        ('listen = "0.0.0.0:9"', 'listen = "127.0.0.1:36010"', "arm.listen: address '0.0.0.0:9': only 127.0.0.1 is"),
         ("tolerence = 0.05", "tolerance = 0.05", "sensor.tolerence' = 0.05: did you mean 'tolerance'?"),
     ],
 )
@@ -235,3 +236,49 @@ def test_a_motion_must_last_some_time(seconds: str, capsys: pytest.CaptureFixtur
     with pytest.raises(SystemExit):
         main(["drive", "cell.toml", "--seconds", seconds])
     assert "seconds" in capsys.readouterr().err
+
+
+# ---- what people read ----------------------------------------------------------------------------
+
+
+def leaves(kind: Any, prefix: str = "") -> Iterator[tuple[str, inspect.Field]]:
+    """Yield each key that a file of this kind may have, but those that depend on another key's choice."""
+    for field in kind.fields:
+        inner = getattr(field.type, "item_type", field.type)
+        inner = next(iter(getattr(inner, "types", [inner])))
+        if isinstance(inner, inspect.StructType) and not inner.tag_field:
+            yield from leaves(inner, f"{prefix}{field.name}.")
+        else:
+            yield prefix + field.name, field
+
+
+def test_the_page_has_every_key_with_its_default() -> None:
+    told = {}
+    for line in re.findall(r"^\| `(?:arm|board|joint)\..*", PAGE, re.MULTILINE):
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        first, *others = re.findall(r"`(.*?)`", cells[0])
+        for key in (first, *(first.rpartition(".")[0] + other for other in others)):
+            told[key] = cells[-1]
+    known = dict(leaves(inspect.type_info(Cell)))
+    assert told.keys() == known.keys()
+    for key, field in known.items():
+        if field.required:
+            assert told[key] == "", key
+        elif field.default is None:
+            assert told[key] == "none", key
+        else:
+            assert tomllib.loads(f"x = {told[key].strip('`')}")["x"] == field.default, key
+
+
+def test_the_pages_plant_moves(tmp_path: Path) -> None:
+    (text,) = re.findall(r"```toml\n(\[motor.*?)```", PAGE, re.DOTALL)
+    path = tmp_path / "plants.toml"
+    path.write_text(text)
+    plant = load_plants(path, ["shoulder"], 0.001)["shoulder"]
+    for _ in range(100):
+        plant.step(0.2, drive_on=True, brake_open=True)
+    assert plant.velocity > 0.1
+    section = PAGE[PAGE.index("## Simulated motors") :]
+    for kind in (Motor, Load):
+        for name in kind.__struct_fields__:
+            assert f"`{name}`" in section or re.search(rf"^{name} = ", text, re.MULTILINE), name

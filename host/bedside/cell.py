@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from bedside.boardfile import Bench, BoardType, UsbLink, load_board_type
 from bedside.config import load_toml
-from bedside.errors import CellError
+from bedside.errors import CellError, SurgeonError
 from bedside.joint import Absolute, AtIndex, Joint, Name, check_joint
 
 # What a board waits between a ramp and its brakes, takes to hand the load over to them, and some ticks to notice that
@@ -152,6 +152,7 @@ def carried_hz(joints: int, baud: int) -> float:
 
 
 def _check(cell: Cell) -> None:
+    _check_listen(cell.arm.listen)
     check_command_rate(cell.arm, cell.arm.command_hz)
     if cell.arm.link_timeout_ms * cell.arm.cycle_hz < 3000:
         raise CellError(
@@ -193,6 +194,16 @@ def _check(cell: Cell) -> None:
             )
         _check_identity(cell.arm.name, board.name, [joint.name for _, joint in cell.joints_of(board.name)])
         check_link_load(cell, board.name, cell.arm.command_hz)
+
+
+def _check_listen(address: str) -> None:
+    """Check, as the bridge does, where it is to listen."""
+    from bedside.surgeon.server import parse_address
+
+    try:
+        parse_address(address)
+    except SurgeonError as error:
+        raise CellError(f"arm.listen: {error}") from None
 
 
 def _type_of(slot: BoardSlot) -> BoardType:
