@@ -59,12 +59,18 @@ def impostor(directory: Path, name: str, answer: Answerer) -> Iterator[str]:
             os.close(master)
 
 
-def identity(seq: int, *, name: str = "psm1-base", firmware: str = "0.1.0", schema_hash: int = SCHEMA) -> bytes:
-    """Return the frame of an identity of one joint."""
-    joint = ["outer_yaw", 0, 0, 0]
-    return frames.encode(
-        [schema.IDENTITY, seq, schema_hash, firmware, 1000, 0, name, f"uid-{name}", "", "psm1", *joint]
-    )
+def identity(
+    seq: int,
+    *,
+    name: str = "psm1-base",
+    firmware: str = "0.1.0",
+    schema_hash: int = SCHEMA,
+    build: str = "",
+    joints: tuple[str, ...] = ("outer_yaw",),
+) -> bytes:
+    """Return the frame of an identity."""
+    described = [word for joint in joints for word in (joint, 0, 0, 0)]
+    return frames.encode([schema.IDENTITY, seq, schema_hash, firmware, 1000, 0, name, f"uid-{name}", build, *described])
 
 
 def feedback(seq: int, tick: int = 0) -> bytes:

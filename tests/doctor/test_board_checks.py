@@ -103,6 +103,36 @@ def test_firmware_of_another_version_is_to_be_flashed(bedside: Bedside, ports: P
     assert found in lines
 
 
+def test_a_board_of_another_role_fails_by_its_build_and_is_to_be_flashed_from_this_cell_file(
+    bedside: Bedside, ports: Path
+) -> None:
+    build, joints = "0123456789abcdef", ("outer_yaw", "outer_pitch")
+    with impostor(ports, "psm1-base", lambda message: answer(message, build=build, joints=joints)):
+        lines = bedside("doctor", PSM, "--port", "sim:psm1-base", status=1)
+    assert lines_of(lines, "psm1-base: identity").startswith("ok    ")
+    found = lines_of(lines, "psm1-base: build")
+    assert found.startswith(
+        f"FAIL  psm1-base: build: it runs build {build} (firmware 0.1.0), this computer and its cell"
+    )
+    assert found.endswith(
+        "it may be another arm's board; run 'bedside flash "
+        f"{PSM} psm1-base', which asks before it gives a board another role"
+    )
+
+
+def test_a_board_in_the_wrong_place_is_not_to_be_flashed(bedside: Bedside, ports: Path) -> None:
+    with impostor(ports, "psm1-base", lambda message: answer(message, build="0123456789abcdef")):
+        lines = bedside("doctor", PSM, "--port", "sim:psm1-base", status=1)
+    assert lines_of(lines, "psm1-base: identity").startswith("FAIL  ")
+    assert not lines_of(lines, "psm1-base: build")
+
+
+def test_one_board_is_not_called_boards() -> None:
+    cell = load_cell(PSM.with_name("trainer.toml"))
+    first = next(board_checks.cell_findings(cell))
+    assert first.line == "ok    cell file: trainer, 1 board, 3 joints"
+
+
 def test_a_line_that_loses_answers_is_counted(bedside: Bedside, ports: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(board_checks, "_LOST_S", 0.03)
     came = 0

@@ -73,6 +73,8 @@ def test_a_refused_priority_is_a_warning_and_trying_changes_nothing_here(monkeyp
     monkeypatch.setattr(resource, "getrlimit", lambda _: (0, 0))
     found = host.priority()
     assert (found.grade, found.found) == (Grade.WARN, "refused (limit 0)")
+    monkeypatch.setattr(os, "sched_setscheduler", lambda *_: None)
+    assert host.priority().line == "ok    real-time priority: granted", "whatever the limit, which root has none of"
 
 
 def test_a_missing_program_is_a_warning_with_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 from serial.tools import list_ports
 
+from bedside.doctor.listing import write_ports
 from bedside.doctor.ports import Port, serial_ports
-from bedside.doctor.probe import ask
+from bedside.doctor.probe import Answer, Kind, ask
+from bedside.link.messages import Identity, JointIdentity
 from bedside.link.port import SerialPort
 from bedside.sim.board import interpreter
 from command import Bedside
@@ -101,7 +103,9 @@ def test_a_repl_tells_its_version_and_is_left_as_a_person_had_it(bedside: Bedsid
     (ports / "pico").symlink_to(os.ttyname(slave))
     with subprocess.Popen([interpreter()], stdin=master, stdout=master, stderr=master) as repl:
         try:
-            assert "its REPL has the port (MicroPython" in line_of(bedside("boards"), "sim:pico")
+            line = line_of(bedside("boards"), "sim:pico")
+            assert "its REPL has the port (MicroPython" in line
+            assert line.endswith("); 'bedside flash' finishes an interrupted update, a reset starts what it has")
             os.write(slave, b"6*7\r")
             said = b""
             while b"42" not in said:
@@ -111,6 +115,25 @@ def test_a_repl_tells_its_version_and_is_left_as_a_person_had_it(bedside: Bedsid
             repl.kill()
     os.close(slave)
     os.close(master)
+
+
+def test_a_narrow_terminal_shows_builds_and_serial_numbers_whole(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("COLUMNS", "80")
+    joints = [JointIdentity(name, 0, 0, 0) for name in ("wrist_pitch", "wrist_yaw", "jaw")]
+    who = Identity(0, 0, "0.1.0", 1000, 0, "psm1-wrist", "e6614c311b7c5a2f", "0123456789abcdef", joints)
+    port = Port("/dev/ttyACM0", chip="RP2, MicroPython", uid="e6614c311b7c5a2f")
+    answers = [Answer(Kind.BOARD, "DISABLED (off)", who), Answer(Kind.REPL, "its REPL has the port (MicroPython 1.26)")]
+    write_ports([port, Port("/dev/ttyUSB0", chip="CP210x adapter")], answers)
+    table = capsys.readouterr().out
+    assert max(map(len, table.splitlines())) <= 80
+    assert "…" not in table
+    assert "0123456789abcdef" in table
+    assert "e6614c311b7c5a2f" in table
+    assert "wrist_pitch" in table
 
 
 def test_a_terminal_that_took_the_number_of_a_killed_simulation_is_left_alone(bedside: Bedside, ports: Path) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bedside.boardfile import BoardType, board_config, canonical, load_board_type
-from bedside.cell import Cell
+from bedside.boardfile import board_config, canonical, load_board_type
+from bedside.cell import BoardSlot, Cell
 from bedside.errors import BedsideError, LinkError
 from bedside.link import blackbox, causes, scale
 from bedside.link.board import BoardLink
@@ -32,7 +32,7 @@ def connect(cell: Cell, tell: Callable[[str], None] = lambda _: None) -> list[Bo
                     "give each board of the cell a port of its own"
                 )
             uids[identity.uid] = slot.port
-            check_identity(cell, slot.name, slot.port, identity)
+            _check(cell, slot, identity)
             _tell_of_the_past(cell, slot.name, links[-1], identity, tell)
     except BedsideError:
         close(links)
@@ -81,29 +81,34 @@ def check_identity(cell: Cell, name: str, port: str, identity: Identity) -> None
             f"board '{name}': it ticks at {identity.tick_hz} Hz, the board file '{slot.type}' says {tick_hz}; "
             "correct board.type or flash the board again"
         )
-    _check_build(cell, name, load_board_type(slot.type), identity)
 
 
-def _check_build(cell: Cell, name: str, kind: BoardType, identity: Identity) -> None:
-    """Raise LinkError unless the board runs this computer's firmware with this cell file's configuration.
+def build_fault(cell: Cell, name: str, identity: Identity) -> str:
+    """Return why the board does not run this computer's firmware with this cell file's configuration; "" if it does.
 
     A simulated board that was not flashed runs the firmware's sources, which are this computer's.
     """
-    remedy = f"run 'bedside flash CELL.toml {name}'"
+    kind = load_board_type(next(slot.type for slot in cell.board if slot.name == name))
     if not identity.build:
-        if kind.channel:
-            raise LinkError(
-                f"board '{name}': its firmware was not put there by 'bedside flash', so nobody checked it; {remedy}"
-            )
-        return
+        return "its firmware was not put there by 'bedside flash', so nobody checked it" if kind.channel else ""
     # Only here, because it brings the compiler along.
     from bedside.flash.package import expected_build
 
     expected = expected_build(kind.chip, canonical(board_config(cell, name)))
-    if identity.build != expected:
+    if identity.build == expected:
+        return ""
+    return (
+        f"it runs build {identity.build} (firmware {identity.firmware}), this computer and its cell file make build "
+        f"{expected}"
+    )
+
+
+def _check(cell: Cell, slot: BoardSlot, identity: Identity) -> None:
+    check_identity(cell, slot.name, slot.port, identity)
+    if fault := build_fault(cell, slot.name, identity):
         raise LinkError(
-            f"board '{name}': it runs build {identity.build} (firmware {identity.firmware}), this computer and its "
-            f"cell file make build {expected}; {remedy}"
+            f"board '{slot.name}': {fault}; run 'bedside flash CELL.toml {slot.name}', which asks before it gives a "
+            "board another role"
         )
 
 
@@ -111,7 +116,7 @@ def configure(cell: Cell, links: list[BoardLink], command_hz: float) -> None:
     """Identify each board again (it may have restarted) and configure it. Raises LinkError or CellError."""
     for slot, link in zip(cell.board, links, strict=True):
         identity = link.identify()
-        check_identity(cell, slot.name, slot.port, identity)
+        _check(cell, slot, identity)
         for _, joint in cell.joints_of(slot.name):
             for message in scale.joint_messages(joint, identity.tick_hz):
                 link.ask(message)

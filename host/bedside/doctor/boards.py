@@ -6,12 +6,14 @@ import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from bedside import __version__
 from bedside.boardfile import BoardType, load_board_type
-from bedside.bridge.connect import check_identity
+from bedside.bridge.connect import build_fault, check_identity
 from bedside.cell import BoardSlot, Cell, link_share
-from bedside.doctor.findings import Finding, fail, failed, ok, warn
+from bedside.doctor.findings import Finding, Grade, fail, failed, ok, warn
 from bedside.doctor.ports import Port
 from bedside.doctor.probe import Answer, Kind, state_text
 from bedside.errors import BedsideError, LinkError
@@ -29,12 +31,13 @@ _SLOW_MS = 4.0
 
 @dataclass(frozen=True)
 class Place:
-    """Where a board should be: its ``port`` and, if a cell file says so, which board of which kind."""
+    """Where a board should be: its ``port`` and, if the cell ``file`` says so, which board of which kind."""
 
     label: str
     port: Port
     cell: Cell | None = None
     slot: BoardSlot | None = None
+    file: Path | None = None
 
     @property
     def kind(self) -> BoardType | None:
@@ -42,20 +45,24 @@ class Place:
         return load_board_type(self.slot.type) if self.slot else None
 
 
-def places_of(cell: Cell, ports: list[Port]) -> list[Place]:
-    """Return where ``cell``'s boards should be; ``ports`` are the computer's and the cell's."""
+def places_of(cell: Cell, file: Path, ports: list[Port]) -> list[Place]:
+    """Return where the boards of ``cell``, of this ``file``, should be; ``ports`` are the computer's and the cell's."""
     by_name = {port.name: port for port in ports}
-    return [Place(slot.name, by_name.get(slot.port, Port(slot.port)), cell, slot) for slot in cell.board]
+    return [Place(slot.name, by_name.get(slot.port, Port(slot.port)), cell, slot, file) for slot in cell.board]
 
 
 def cell_findings(cell: Cell) -> Iterator[Finding]:
     """Tell what a cell file that is sound says, and how full its links will be."""
-    yield ok("cell file", f"{cell.arm.name}, {len(cell.board)} boards, {len(cell.joint)} joints")
+    yield ok("cell file", f"{cell.arm.name}, {_number(cell.board, 'board')}, {_number(cell.joint, 'joint')}")
     for slot in cell.board:
         share = link_share(cell, slot, cell.arm.command_hz)
         rate = max(cell.arm.command_hz, cell.arm.cycle_hz)
         found = "no wire to fill" if share is None else f"{share:.0%} full at {rate:g} Hz"
         yield ok(f"{slot.name}: link budget", found)
+
+
+def _number(them: list[Any], what: str) -> str:
+    return f"{len(them)} {what}{'s' * (len(them) > 1)}"
 
 
 def board_findings(place: Place, answer: Answer, uids: dict[str, str]) -> Iterator[Finding]:
@@ -73,10 +80,12 @@ def board_findings(place: Place, answer: Answer, uids: dict[str, str]) -> Iterat
         return
     identity = answer.identity
     yield ok(f"{label}: port", f"{place.port.name}, {place.port.chip}" if place.port.chip != "-" else place.port.name)
-    yield from _identity(place, identity, uids)
+    who = _identity(place, identity, uids)
+    yield who
     yield _firmware(label, identity)
     yield ok(f"{label}: protocol", f"schema {SCHEMA:08x}, as this host's")
-    yield _build(label, identity)
+    if who.grade is Grade.OK:  # a board in another's place is to be moved, not flashed
+        yield _build(place, identity)
     yield _reset(label, identity)
     try:
         link = BoardLink(SerialPort(place.port.name, place.port.baud, place.port.dtr), f"board '{label}'")
@@ -90,21 +99,19 @@ def board_findings(place: Place, answer: Answer, uids: dict[str, str]) -> Iterat
             yield failed(f"{label}: link", error)
 
 
-def _identity(place: Place, identity: Identity, uids: dict[str, str]) -> Iterator[Finding]:
+def _identity(place: Place, identity: Identity, uids: dict[str, str]) -> Finding:
     what = f"{place.label}: identity"
     joints = ", ".join(joint.name for joint in identity.joints)
     if identity.uid in uids:
         found = f"ports {uids[identity.uid]} and {place.port.name} lead to the same board '{identity.name}'"
-        yield fail(what, found, "give each board of the cell a port of its own")
-        return
+        return fail(what, found, "give each board of the cell a port of its own")
     uids[identity.uid] = place.port.name
     if place.cell and place.slot:
         try:
             check_identity(place.cell, place.slot.name, place.slot.port, identity)
         except BedsideError as error:
-            yield failed(what, error)
-            return
-    yield ok(what, f"'{identity.name}' ({identity.uid}) with {joints}, {identity.tick_hz} Hz")
+            return failed(what, error)
+    return ok(what, f"'{identity.name}' ({identity.uid}) with {joints}, {identity.tick_hz} Hz")
 
 
 def _firmware(label: str, identity: Identity) -> Finding:
@@ -114,9 +121,13 @@ def _firmware(label: str, identity: Identity) -> Finding:
     return fail(f"{label}: firmware", found, "flash the firmware that came with this host")
 
 
-def _build(label: str, identity: Identity) -> Finding:
-    """Tell the build, which has been held against the cell file's with the identity."""
-    return ok(f"{label}: build", identity.build or "none told; its firmware was not put there by 'bedside flash'")
+def _build(place: Place, identity: Identity) -> Finding:
+    """Tell the build, and whether it is what the cell file makes, if there is one."""
+    what = f"{place.label}: build"
+    if place.cell and place.slot and (fault := build_fault(place.cell, place.slot.name, identity)):
+        flash = f"run 'bedside flash {place.file} {place.slot.name}', which asks before it gives a board another role"
+        return fail(what, fault, f"it may be another arm's board; {flash}")
+    return ok(what, identity.build or "none told; its firmware was not put there by 'bedside flash'")
 
 
 def _reset(label: str, identity: Identity) -> Finding:

@@ -77,7 +77,7 @@ def _examine(arguments: argparse.Namespace, cell: Cell | None, ports: list[Port]
     from bedside.doctor.probe import Kind, ask
 
     report.take(host_findings(ports))
-    places = places_of(cell, ports) if cell else []
+    places = places_of(cell, arguments.cell, ports) if cell else []
     if cell:
         report.take(cell_findings(cell))
     if arguments.port:

@@ -85,7 +85,7 @@ def priority() -> Finding:
     thread.start()
     thread.join()
     if not refused:
-        return ok("real-time priority", f"granted (limit {_limit(resource.RLIMIT_RTPRIO)})")
+        return ok("real-time priority", "granted")
     return warn(
         "real-time priority",
         f"refused (limit {_limit(resource.RLIMIT_RTPRIO)})",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bedside.doctor.ports import Port
-from bedside.doctor.probe import Answer
+from bedside.doctor.probe import Answer, Kind
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -15,6 +15,7 @@ _NOTHING = (
     "no serial port and no simulated board here: check that the cable carries data (some only charge), that the board "
     "has power, and that this user may open serial ports ('bedside doctor' says)"
 )
+_REPL = "; 'bedside flash' finishes an interrupted update, a reset starts what it has"
 
 
 def write_ports(ports: list[Port], answers: list[Answer]) -> None:
@@ -36,7 +37,8 @@ def write_ports(ports: list[Port], answers: list[Answer]) -> None:
 def _row(port: Port, answer: Answer) -> tuple[str, ...]:
     who = answer.identity
     if not who:
-        return (port.name, port.chip, port.uid or "-", "-", "-", "-", "-", answer.text)
+        remedy = _REPL if answer.kind is Kind.REPL else ""
+        return (port.name, port.chip, port.uid or "-", "-", "-", "-", "-", answer.text + remedy)
     joints = ",".join(joint.name for joint in who.joints)
     return (port.name, port.chip, port.uid or who.uid, who.name, joints, who.firmware, who.build or "-", answer.text)
 
@@ -47,9 +49,9 @@ def _table(rows: list[tuple[str, ...]]) -> Table:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False)
-    table.add_column("port", no_wrap=True)
-    for title in ("chip, serial number", "board: joints", "firmware, build", "state"):
-        table.add_column(title)
+    for title in ("port", "chip,\nserial number", "board: joints", "firmware,\nbuild", "state"):
+        # Half a port, number or build is of no use to anybody.
+        table.add_column(title, overflow="fold", no_wrap=title not in ("board: joints", "state"))
     for port, chip, uid, board, joints, firmware, build, state in rows:
         who = f"{board}: {joints.replace(',', ', ')}" if board != "-" else "-"
         # What a board says of itself is text, not markup.
@@ -59,4 +61,4 @@ def _table(rows: list[tuple[str, ...]]) -> Table:
 
 
 def _joined(*texts: str) -> str:
-    return ", ".join(text for text in texts if text != "-") or "-"
+    return ",\n".join(text for text in texts if text != "-") or "-"
