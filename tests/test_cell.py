@@ -15,6 +15,7 @@ from bedside.errors import CellError
 from bedside.link.scale import homing_message, joint_message
 from bedside.places import BOARDS
 from bedside.sim.plant import Load, Motor, load_plants
+from bedside.sim.world import World
 
 PSM = (BOARDS / "cells" / "psm.toml").read_text()
 TRAINER = (BOARDS / "cells" / "trainer.toml").read_text()
@@ -236,6 +237,12 @@ def test_a_motion_must_last_some_time(seconds: str, capsys: pytest.CaptureFixtur
     with pytest.raises(SystemExit):
         main(["drive", "cell.toml", "--seconds", seconds])
     assert "seconds" in capsys.readouterr().err
+
+
+def test_a_cell_of_real_boards_is_not_to_be_simulated() -> None:
+    path = BOARDS / "cells" / "bench-pico.toml"
+    with pytest.raises(CellError, match="no board has a port 'sim:NAME', so there is nothing to simulate"):
+        World(load_cell(path), path)
 
 
 # ---- what people read ----------------------------------------------------------------------------

@@ -36,6 +36,8 @@ class World:
         main: Path | None = None,
         chip: Chip = unix_port,
     ) -> None:
+        if not any(slot.port.startswith("sim:") for slot in cell.board):
+            raise CellError(f"{cell_path}: no board has a port 'sim:NAME', so there is nothing to simulate")
         if cell.arm.plants is None:
             raise CellError(
                 f"{cell_path}: arm.plants is missing: a simulated arm needs a file that describes its motors"
@@ -63,8 +65,6 @@ class World:
                 self.__exit__()
                 raise
             self.plants.update(zip(joints, mine, strict=True))
-        if not self.boards:
-            raise CellError(f"{cell_path}: no board has a port 'sim:NAME', so there is nothing to simulate")
 
     def __enter__(self) -> World:
         for board in self.boards:
