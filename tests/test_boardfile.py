@@ -241,7 +241,7 @@ def test_no_output_of_a_shipped_board_is_on_a_pin_that_an_esp32_pulls_up_at_rese
             "pico",
             "RPI_PICO",
             "RPI PICO",
-            "flash.build = 'RPI PICO': write the name of MicroPython's download in quotes",
+            "flash.build = 'RPI PICO': write a MicroPython download's name in quotes",
         ),
         ("pico", "[18, 28]", "28", "supply_v = 28: write [number, number]"),
         ("pico", "[18, 28]", '[18, "x"]', "supply_v[1] = 'x': write a number above 0 up to 100, without quotes"),

@@ -123,6 +123,8 @@ def _allowed(key: str, value: Any, kinds: list[inspect.Type]) -> str:
             return "write numbers in brackets, such as [0, 1]"
         case inspect.DictType():
             return f"write [{key}.NAME] tables"
+        case inspect.StrType(pattern=str(form)):
+            return f"write text in quotes, of the form {form}"
     return "write text in quotes"
 
 
