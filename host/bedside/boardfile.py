@@ -27,9 +27,11 @@ Volts = Annotated[float, Meta(gt=0, le=100)]
 PwmHz = Annotated[int, Meta(ge=1000, le=100_000)]
 # The fastest that an ESP32's UART goes; an RP2 goes further, adapters rarely.
 Baud = Annotated[int, Meta(ge=9600, le=5_000_000)]
-Build = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,40}$", description="a MicroPython download's name in quotes")]
-Volume = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,11}$", description="the label of its BOOTSEL volume in quotes")]
-Version = Annotated[str, Meta(pattern=r"^\d{1,3}(\.\d{1,3}){1,2}$", description='a version in quotes, such as "1.26"')]
+Build = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,40}\Z", description="a MicroPython download's name in quotes")]
+Volume = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9_-]{1,11}\Z", description="the label of its BOOTSEL volume in quotes")
+]
+Version = Annotated[str, Meta(pattern=r"^\d{1,3}(\.\d{1,3}){1,2}\Z", description='a version in quotes, such as "1.26"')]
 CHANNELS_MAX = 8
 
 

@@ -36,7 +36,7 @@ class BoardSlot(Struct, forbid_unknown_fields=True):
     port: Annotated[
         str,
         Meta(
-            pattern=r"^(sim:[A-Za-z0-9_-]+|(?!sim:).+)$",
+            pattern=r"^(sim:[A-Za-z0-9_-]+|(?!sim:).+)\Z",
             description="a serial port, socket://HOST:PORT or sim:NAME in quotes",
         ),
     ]

@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from bedside.errors import CellError
 
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,24}$", description="1 to 24 letters, digits, - and _ in quotes")]
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,24}\Z", description="1 to 24 letters, digits, - and _ in quotes")]
 Share = Annotated[float, Meta(gt=0, le=1)]
 Gain = Annotated[float, Meta(ge=0, le=100_000)]
 Place = Annotated[float, Meta(ge=-1000, le=1000)]

@@ -177,4 +177,4 @@ def test_an_image_of_ones_own_build_need_not_tell_its_version() -> None:
 def test_a_board_file_with_a_version_that_is_none_is_named(boards: Path) -> None:
     (boards / "xiao.toml").write_text('chip = "rp2040"\nmicropython = "latest"\n')
     with pytest.raises(BedsideError, match=r"xiao\.toml: micropython = 'latest': write text in quotes, of the form"):
-        check_image("rp2040", Image("GENERIC.uf2", uf2_image()))
+        check_image("rp2040", FILE, uf2_image())
