@@ -20,7 +20,7 @@ def column(rows: int, height: float) -> tuple[Figure, Any]:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise BedsideError("pictures need matplotlib: pip install 'bedside[demo]'") from None
+        raise BedsideError("pictures need matplotlib: install Bedside as its README says") from None
 
     figure = Figure(figsize=(11, height), layout="constrained")
     axes = figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]

@@ -33,7 +33,7 @@ def write_report(cell: Cell, capture: Capture, output: Path, motion: str) -> Non
     try:
         import numpy as np
     except ImportError:
-        raise BedsideError("the report needs matplotlib: pip install 'bedside[demo]'") from None
+        raise BedsideError("the report needs matplotlib: install Bedside as its README says") from None
     with (output / "drive.csv").open(newline="", encoding="utf-8") as file:
         answered = [row for row in csv.DictReader(file) if row["round_trip_us"]]
     data = _Data(cell, capture, answered, np)

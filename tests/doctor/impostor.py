@@ -66,11 +66,14 @@ def identity(
     firmware: str = "0.1.0",
     schema_hash: int = SCHEMA,
     build: str = "",
+    arm: str = "psm1",
     joints: tuple[str, ...] = ("outer_yaw",),
 ) -> bytes:
     """Return the frame of an identity."""
     described = [word for joint in joints for word in (joint, 0, 0, 0)]
-    return frames.encode([schema.IDENTITY, seq, schema_hash, firmware, 1000, 0, name, f"uid-{name}", build, *described])
+    return frames.encode(
+        [schema.IDENTITY, seq, schema_hash, firmware, 1000, 0, name, f"uid-{name}", build, arm, *described]
+    )
 
 
 def feedback(seq: int, tick: int = 0) -> bytes:

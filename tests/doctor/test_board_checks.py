@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -103,9 +104,7 @@ def test_firmware_of_another_version_is_to_be_flashed(bedside: Bedside, ports: P
     assert found in lines
 
 
-def test_a_board_of_another_role_fails_by_its_build_and_is_to_be_flashed_from_this_cell_file(
-    bedside: Bedside, ports: Path
-) -> None:
+def test_a_board_of_another_build_is_to_be_flashed_from_this_cell_file(bedside: Bedside, ports: Path) -> None:
     build, joints = "0123456789abcdef", ("outer_yaw", "outer_pitch")
     with impostor(ports, "psm1-base", lambda message: answer(message, build=build, joints=joints)):
         lines = bedside("doctor", PSM, "--port", "sim:psm1-base", status=1)
@@ -114,10 +113,14 @@ def test_a_board_of_another_role_fails_by_its_build_and_is_to_be_flashed_from_th
     assert found.startswith(
         f"FAIL  psm1-base: build: it runs build {build} (firmware 0.1.0), this computer and its cell"
     )
-    assert found.endswith(
-        "it may be another arm's board; run 'bedside flash "
-        f"{PSM} psm1-base', which asks before it gives a board another role"
-    )
+    assert found.endswith(f"run 'bedside flash {PSM} psm1-base'")
+
+
+def test_a_board_of_another_arm_is_named_as_that(bedside: Bedside, ports: Path) -> None:
+    with impostor(ports, "psm1-base", lambda message: answer(message, arm="psm9", joints=("outer_yaw", "outer_pitch"))):
+        lines = bedside("doctor", PSM, "--port", "sim:psm1-base", status=1)
+    found = lines_of(lines, "psm1-base: identity")
+    assert "this is psm9/psm1-base, the cell file expects psm1/psm1-base here; swap the" in found
 
 
 def test_a_board_in_the_wrong_place_is_not_to_be_flashed(bedside: Bedside, ports: Path) -> None:
@@ -145,7 +148,10 @@ def test_a_line_that_loses_answers_is_counted(bedside: Bedside, ports: Path, mon
 
     with impostor(ports, "bad", lossy):
         lines = bedside("doctor", "--port", "sim:bad")
-    assert "10 of 200 lost; check cable, shield" in lines_of(lines, "sim:bad: round trips")
+    found = re.search(r"(\d+) of 200 lost; check cable, shield", lines_of(lines, "sim:bad: round trips"))
+    # On a busy computer others are too late besides.
+    assert found
+    assert int(found[1]) >= 10
 
 
 def test_a_port_that_vanishes_in_the_middle_ends_that_boards_checks_only(bedside: Bedside, ports: Path) -> None:

@@ -79,7 +79,7 @@ def test_a_refused_priority_is_a_warning_and_trying_changes_nothing_here(monkeyp
 
 def test_a_missing_program_is_a_warning_with_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     assert host.installed("mpremote").line == f"ok    mpremote: {metadata.version('mpremote')}"
-    assert "pip install bedside[flash]" in host.installed("no-such-program").remedy
+    assert "as its README says" in host.installed("no-such-program").remedy
 
 
 def test_a_port_that_this_user_may_not_open_fails_with_the_group_to_join(

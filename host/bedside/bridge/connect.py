@@ -67,6 +67,11 @@ def check_identity(cell: Cell, name: str, port: str, identity: Identity) -> None
             f"port {port}: this is board '{identity.name}', the cell file expects '{name}' here; "
             "swap the cables or correct board.port"
         )
+    if identity.arm not in ("", cell.arm.name):
+        raise LinkError(
+            f"port {port}: this is {identity.role}, the cell file expects {cell.arm.name}/{name} here; swap the "
+            f"cables, correct board.port, or let 'bedside flash CELL.toml {name}' change it, which asks first"
+        )
     wanted = [joint.name for _, joint in cell.joints_of(name)]
     found = [joint.name for joint in identity.joints]
     if wanted != found:
@@ -106,10 +111,7 @@ def build_fault(cell: Cell, name: str, identity: Identity) -> str:
 def _check(cell: Cell, slot: BoardSlot, identity: Identity) -> None:
     check_identity(cell, slot.name, slot.port, identity)
     if fault := build_fault(cell, slot.name, identity):
-        raise LinkError(
-            f"board '{slot.name}': {fault}; run 'bedside flash CELL.toml {slot.name}', which asks before it gives a "
-            "board another role"
-        )
+        raise LinkError(f"board '{slot.name}': {fault}; run 'bedside flash CELL.toml {slot.name}'")
 
 
 def configure(cell: Cell, links: list[BoardLink], command_hz: float) -> None:

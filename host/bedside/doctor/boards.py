@@ -125,8 +125,7 @@ def _build(place: Place, identity: Identity) -> Finding:
     """Tell the build, and whether it is what the cell file makes, if there is one."""
     what = f"{place.label}: build"
     if place.cell and place.slot and (fault := build_fault(place.cell, place.slot.name, identity)):
-        flash = f"run 'bedside flash {place.file} {place.slot.name}', which asks before it gives a board another role"
-        return fail(what, fault, f"it may be another arm's board; {flash}")
+        return fail(what, fault, f"run 'bedside flash {place.file} {place.slot.name}'")
     return ok(what, identity.build or "none told; its firmware was not put there by 'bedside flash'")
 
 

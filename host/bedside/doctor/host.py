@@ -131,7 +131,7 @@ def installed(program: str) -> Finding:
     try:
         return ok(program, metadata.version(program))
     except metadata.PackageNotFoundError:
-        return warn(program, "missing; boards cannot be flashed", "run 'pip install bedside[flash]'")
+        return warn(program, "missing; boards cannot be flashed", "install Bedside as its README says")
 
 
 def serial_permission(ports: list[Port]) -> Iterator[Finding]:

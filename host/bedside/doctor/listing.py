@@ -10,7 +10,7 @@ from bedside.doctor.probe import Answer, Kind
 if TYPE_CHECKING:
     from rich.table import Table
 
-_HEAD = ("port", "chip", "serial number", "board", "joints", "firmware", "build", "state")
+_HEAD = ("port", "chip", "serial number", "role", "joints", "firmware", "build", "state")
 _NOTHING = (
     "no serial port and no simulated board here: check that the cable carries data (some only charge), that the board "
     "has power, and that this user may open serial ports ('bedside doctor' says)"
@@ -40,7 +40,7 @@ def _row(port: Port, answer: Answer) -> tuple[str, ...]:
         remedy = _REPL if answer.kind is Kind.REPL else ""
         return (port.name, port.chip, port.uid or "-", "-", "-", "-", "-", answer.text + remedy)
     joints = ",".join(joint.name for joint in who.joints)
-    return (port.name, port.chip, port.uid or who.uid, who.name, joints, who.firmware, who.build or "-", answer.text)
+    return (port.name, port.chip, port.uid or who.uid, who.role, joints, who.firmware, who.build or "-", answer.text)
 
 
 def _table(rows: list[tuple[str, ...]]) -> Table:
@@ -49,9 +49,9 @@ def _table(rows: list[tuple[str, ...]]) -> Table:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False)
-    for title in ("port", "chip,\nserial number", "board: joints", "firmware,\nbuild", "state"):
+    for title in ("port", "chip,\nserial number", "role: joints", "firmware,\nbuild", "state"):
         # Half a port, number or build is of no use to anybody.
-        table.add_column(title, overflow="fold", no_wrap=title not in ("board: joints", "state"))
+        table.add_column(title, overflow="fold", no_wrap=title not in ("role: joints", "state"))
     for port, chip, uid, board, joints, firmware, build, state in rows:
         who = f"{board}: {joints.replace(',', ', ')}" if board != "-" else "-"
         # What a board says of itself is text, not markup.

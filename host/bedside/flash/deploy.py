@@ -39,7 +39,7 @@ _MEANINGS = {
     "could not enter raw repl": "MicroPython does not answer there; check that it is on the board, and reset the board",
     "Errno 28": "the board's file system is full; remove what is not Bedside's from it, or flash MicroPython anew",
     "MemoryError": "the board's memory is too small for this step; reset the board and run the same command again",
-    "no module named 'mpremote'": "mpremote is missing here; run 'pip install bedside[flash]'",
+    "no module named 'mpremote'": "mpremote is missing here; install Bedside as its README says",
     "SerialException": f"the connection was lost; {_AGAIN}",
     "device disconnected": f"the connection was lost; {_AGAIN}",
     "is not whole": f"what was written is not what was sent; {_AGAIN}",

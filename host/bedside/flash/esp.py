@@ -27,7 +27,7 @@ _VERIFIED = "Hash of data verified."
 
 # What esptool says, and what that means to a person. Those that name their cause come first.
 _MEANINGS = [
-    (r"No module named esptool", "ESP32 boards need esptool: pip install 'bedside[flash]'"),
+    (r"No module named esptool", "ESP32 boards need esptool: install Bedside as its README says"),
     (r"protocol .* not known", "not an address; write socket://HOST:PORT or rfc2217://HOST:PORT"),
     (r"Permission denied", "you may not open it; 'sudo usermod -aG dialout $USER', log out and in again"),
     (r"exclusively lock|Device or resource busy", "in use by another program; end the bridge or terminal"),

@@ -155,7 +155,7 @@ def _check_esp_part(chip: str, kind: EspImage, path: Path, part: str, data: byte
     try:
         from esptool.bin_image import LoadFirmwareImage
     except ImportError:
-        raise FlashError(f"{path}: to check it needs esptool: pip install 'bedside[flash]'") from None
+        raise FlashError(f"{path}: to check it needs esptool: install Bedside as its README says") from None
     not_whole = _damaged(path, f"its {part} is not whole")
     if len(data) < _ESP_HEADER.size:
         raise not_whole

@@ -199,4 +199,4 @@ def _need_cryptography() -> None:
     try:
         import cryptography  # noqa: F401
     except ImportError:
-        raise FlashError("keys need cryptography: pip install 'bedside[flash]'") from None
+        raise FlashError("keys need cryptography: install Bedside as its README says") from None

