@@ -15,7 +15,8 @@ from bedside import __version__
 from bedside.boardfile import board_config, canonical
 from bedside.cell import Cell, load_cell
 from bedside.errors import BedsideError
-from bedside.flash.package import LOADER, MANIFEST, board_image, compile_firmware
+from bedside.flash.deploy import MANIFEST
+from bedside.flash.package import LOADER, board_image, compile_firmware
 from bedside.link import causes, frames, schema
 from bedside.link.board import SCHEMA
 from bedside.link.messages import DISABLED, FAULT, OFF, RUN, Event, Feedback, Identity, Message, parse

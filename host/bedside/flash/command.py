@@ -16,7 +16,7 @@ from bedside.chips import EspImage, chip_called
 from bedside.errors import BedsideError, FlashError
 from bedside.flash import deploy, esp, uf2
 from bedside.flash.keys import load_signing_key, signing_key_path, trusted_keys
-from bedside.flash.package import MANIFEST, Package, build_package, load_package
+from bedside.flash.package import Package, build_package, load_package
 from bedside.flash.update import Person, ask_before_erasing, image_for, update_board
 from bedside.link.port import device_of
 
@@ -26,6 +26,8 @@ _ESP_CONSOLE_BAUD = 115_200
 
 def run(arguments: argparse.Namespace) -> None:
     """Do what the command line says. Raises BedsideError."""
+    if arguments.package and arguments.micropython:
+        raise FlashError("--package and --micropython: a package has its own MicroPython; leave one out")
     if arguments.cell is None:
         _micropython_alone(arguments)
         return
@@ -38,9 +40,9 @@ def run(arguments: argparse.Namespace) -> None:
         try:
             _flash(cell, slot, arguments)
         except BedsideError as error:
-            left = [other.name for other in slots if other.name not in done]
             if len(slots) == 1:
                 raise
+            left = [other.name for other in slots if other.name not in done]
             raise FlashError(
                 f"{error}\nDone: {', '.join(done) or 'none'}; not done: {', '.join(left)}. The same command goes on"
             ) from None
@@ -80,8 +82,6 @@ def _micropython_alone(arguments: argparse.Namespace) -> None:
     """Write MicroPython to the board behind --port, or in BOOTSEL mode, whatever it is to become."""
     if arguments.package is None:
         raise FlashError("give CELL.toml and BOARD, or, for MicroPython alone, --package FOLDER and --port PORT")
-    if arguments.micropython:
-        raise FlashError("--package and --micropython: a package has its own MicroPython; leave one out")
     package = load_package(arguments.package, trusted_keys())
     is_esp = isinstance(chip_called(package.chip).image, EspImage)
     if is_esp and arguments.port is None:
@@ -116,8 +116,6 @@ def _write_micropython(package: Package, port: str, arguments: argparse.Namespac
 def _package(chip: str, arguments: argparse.Namespace) -> Iterator[Package]:
     """Yield the package that was named, or one that is made and signed here; verified in any case."""
     if arguments.package:
-        if arguments.micropython:
-            raise FlashError("--package and --micropython: a package has its own MicroPython; leave one out")
         yield load_package(arguments.package, trusted_keys())
         return
     key = load_signing_key(signing_key_path())
@@ -159,7 +157,7 @@ def _print_commands(cell: Cell, slot: BoardSlot, package: Package, port: str, ar
     image = image_for(package, cell, slot)
     folder = Path(tempfile.mkdtemp(prefix="bedside-dry-run-"))
     kept = {f"{deploy.SLOTS[0]}/{path}": content for path, content in image.files.items()}
-    kept |= {f"{deploy.SLOTS[0]}/{MANIFEST}": image.manifest, deploy.LOADER: package.loader}
+    kept |= {f"{deploy.SLOTS[0]}/{deploy.MANIFEST}": image.manifest, deploy.LOADER: package.loader}
     lines = [f"# board '{slot.name}', unless it runs slot {deploy.SLOTS[0]}; the files stand in {folder}"]
     if arguments.micropython and package.micropython:
         kept[package.micropython.name] = package.micropython.data
