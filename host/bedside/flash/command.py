@@ -16,6 +16,7 @@ from bedside.chips import EspImage, chip_called
 from bedside.errors import BedsideError, FlashError
 from bedside.flash import deploy, esp, uf2
 from bedside.flash.keys import load_signing_key, signing_key_path, trusted_keys
+from bedside.flash.lent import lent
 from bedside.flash.package import Package, build_package, load_package
 from bedside.flash.update import Person, ask_before_erasing, image_for, update_board
 from bedside.link.port import device_of
@@ -119,8 +120,8 @@ def _package(chip: str, arguments: argparse.Namespace) -> Iterator[Package]:
         yield load_package(arguments.package, trusted_keys())
         return
     key = load_signing_key(signing_key_path())
-    with tempfile.TemporaryDirectory(prefix="bedside-") as scratch:
-        folder = Path(scratch) / chip
+    with lent({}) as scratch:
+        folder = scratch / chip
         build_package(chip, folder, arguments.micropython, key)
         yield load_package(folder, trusted_keys())
 

@@ -11,14 +11,14 @@ import contextlib
 import json
 import os
 import shlex
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 from bedside.errors import FlashError
 from bedside.flash import program
+from bedside.flash.lent import lent
 from bedside.places import FIRMWARE
 
 SLOTS = ("a", "b")
@@ -135,16 +135,15 @@ def deploy(
     _mpremote(port, "exec", _code(f"prepare({slot!r}, {keep!r}, {folders!r})"))
     if found.loader != _hash(loader):
         missing[f"{LOADER}.new"] = loader
-    with _scratch() as scratch:
-        _copy(port, scratch, missing, progress)
-        wanted = {path: _hash(content) for path, content in files.items()}
-        wrong = wanted.items() ^ survey(port).slots[slot].items()
-        if wrong:
-            raise FlashError(
-                f"port {port}: {sorted(wrong)[0][0]} reads back otherwise than it was written; the board goes on with "
-                "what it had. Run the same command again; if it happens again, its flash memory is worn out"
-            )
-        _copy(port, scratch, {f"{slot}/{MANIFEST}": manifest})
+    _copy(port, missing, progress)
+    wanted = {path: _hash(content) for path, content in files.items()}
+    wrong = wanted.items() ^ survey(port).slots[slot].items()
+    if wrong:
+        raise FlashError(
+            f"port {port}: {sorted(wrong)[0][0]} reads back otherwise than it was written; the board goes on with "
+            "what it had. Run the same command again; if it happens again, its flash memory is worn out"
+        )
+    _copy(port, {f"{slot}/{MANIFEST}": manifest})
     _mpremote(port, "exec", _code(f"activate({slot!r}, {_hash(manifest)!r}, {_hash(loader)!r})"))
     return slot
 
@@ -188,31 +187,11 @@ def is_there(found: Survey, loader: bytes, manifest: bytes) -> bool:
     return is_whole and found.slots[found.running].get(MANIFEST) == _hash(manifest)
 
 
-@contextlib.contextmanager
-def _scratch() -> Iterator[Path]:
-    """Yield a folder for files that mpremote is to copy. Raises FlashError if they find no room."""
-    try:
-        with tempfile.TemporaryDirectory(prefix="bedside-") as folder:
-            yield Path(folder)
-    except OSError as error:
-        raise FlashError(
-            f"{error.filename or tempfile.gettempdir()}: {error.strerror}; make room there, or let TMPDIR name another "
-            "folder, and run the same command again"
-        ) from None
-
-
-def _copy(port: str, scratch: Path, files: dict[str, bytes], progress: Progress = lambda done, of: None) -> None:
+def _copy(port: str, files: dict[str, bytes], progress: Progress = lambda done, of: None) -> None:
     """Write ``files`` to the board, telling how many bytes are done."""
     if not files:
         return
-    command: list[str] = []
-    sizes: list[int] = []
-    for path, content in files.items():
-        here = scratch / path
-        here.parent.mkdir(parents=True, exist_ok=True)
-        here.write_bytes(content)
-        command += [*(["+"] if command else []), "fs", "cp", "-f", str(here), f":{path}"]
-        sizes.append(len(content))
+    sizes = [len(content) for content in files.values()]
     done = [0]
 
     def told(line: str) -> None:
@@ -221,7 +200,9 @@ def _copy(port: str, scratch: Path, files: dict[str, bytes], progress: Progress 
             progress(sum(sizes[: done[0]]), sum(sizes))
             done[0] += 1
 
-    _mpremote(port, *command, told=told)
+    with lent(files) as folder:
+        copies = [["fs", "cp", "-f", str(folder / path), f":{path}"] for path in files]
+        _mpremote(port, *copies[0], *(word for copy in copies[1:] for word in ("+", *copy)), told=told)
     progress(sum(sizes), sum(sizes))
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import re
 import shlex
-import tempfile
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 from bedside.chips import EspImage, chip_called
 from bedside.errors import FlashError
 from bedside.flash import program
-from bedside.flash.image import Image
+from bedside.flash.lent import lent
 from bedside.flash.package import Package
 
 # What the adapters on development boards do; MicroPython's own instructions use it as well.
@@ -71,9 +70,10 @@ def write_micropython(port: str, package: Package, progress: Callable[[float], N
         raise FlashError(f"{package.folder}: has no MicroPython; make it with 'bedside package --micropython FILE'")
     erased = verified = False
     try:
+        # The bytes that were verified, and not what is in the package's folder by now.
         with (
-            _lent(package.micropython) as image,
-            contextlib.closing(_lines(port, _writing(port, package, image))) as lines,
+            lent({package.micropython.name: package.micropython.data}) as folder,
+            contextlib.closing(_lines(port, _writing(port, package, folder / package.micropython.name))) as lines,
         ):
             for line in lines:
                 erased = erased or line.startswith(_ERASING)
@@ -93,21 +93,6 @@ def commands(port: str, package: Package) -> list[str]:
     if package.micropython is None:
         return []
     return [shlex.join(["esptool", *_writing(port, package, package.folder / package.micropython.name)])]
-
-
-@contextlib.contextmanager
-def _lent(image: Image) -> Iterator[Path]:
-    """Yield a file with the bytes that were verified, which is not what is in the package's folder by now."""
-    with contextlib.ExitStack() as end:
-        try:
-            path = Path(end.enter_context(tempfile.TemporaryDirectory(prefix="bedside-"))) / image.name
-            path.write_bytes(image.data)
-        except OSError as error:
-            raise FlashError(
-                f"{error.filename or 'TMPDIR'}: {error.strerror}; make room there, or let TMPDIR name another folder; "
-                "the board is as it was"
-            ) from None
-        yield path
 
 
 def _writing(port: str, package: Package, image: Path) -> list[str]:
