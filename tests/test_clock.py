@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bedside.clock import PeriodicTimer, awake, on_one_cpu
+from bedside.clock import Alarm, PeriodicTimer, awake, on_one_cpu
 
 pytestmark = pytest.mark.real_time
 
@@ -28,6 +29,26 @@ def test_a_timer_counts_the_periods_that_were_slept_through() -> None:
     assert periods >= 19
     assert timer.due_ns == begun_ns + periods * 1_000_000
     timer.close()
+
+
+def test_an_alarm_is_due_once_at_the_moment_it_was_last_set_to() -> None:
+    alarm = Alarm()
+
+    def is_due(within_s: float) -> bool:
+        return bool(select.select([alarm.fd], [], [], within_s)[0])
+
+    assert not is_due(0)
+    due_ns = time.monotonic_ns() + 10_000_000
+    alarm.set(due_ns)
+    assert is_due(5)
+    assert time.monotonic_ns() >= due_ns
+    alarm.set(time.monotonic_ns() + 10**12)
+    assert not is_due(0)
+    alarm.set(1)
+    assert is_due(5)
+    alarm.set(None)
+    assert not is_due(0.02)
+    alarm.close()
 
 
 def test_cpus_are_kept_awake_by_what_yields_to_everything_and_ends_with_us() -> None:

@@ -17,6 +17,7 @@ from bedside import __version__
 from bedside.doctor.commands import add_parsers as add_doctor
 from bedside.errors import BedsideError
 from bedside.flash.commands import add_parsers
+from bedside.sim.commands import add_parsers as add_sim
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -109,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--output", type=Path, default=Path("build/demo"), metavar="FOLDER")
     demo.set_defaults(run=_demo)
 
+    add_sim(commands)
     add_parsers(commands)
     return parser
 

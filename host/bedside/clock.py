@@ -1,4 +1,4 @@
-"""An absolute monotonic timer, because asyncio's is quantised to a millisecond."""
+"""Absolute monotonic timers, because asyncio's are quantised to a millisecond."""
 
 from __future__ import annotations
 
@@ -19,23 +19,36 @@ class _Itimerspec(ctypes.Structure):
     _fields_ = [(name, ctypes.c_long) for name in ("interval_s", "interval_ns", "value_s", "value_ns")]
 
 
-class PeriodicTimer:
-    """A Linux timerfd on CLOCK_MONOTONIC that is readable once each period; it does not drift.
+class _Timer:
+    """A Linux timerfd on CLOCK_MONOTONIC, whose ``fd`` is readable when it is due.
 
     ``os.timerfd_create`` came with Python 3.13, so the C library is called directly.
     """
 
-    def __init__(self, period_ns: int) -> None:
+    def __init__(self) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
         self.fd = self._libc.timerfd_create(time.CLOCK_MONOTONIC, _FLAGS)
         if self.fd < 0:
             raise OSError(ctypes.get_errno(), "timerfd_create")
-        first = time.monotonic_ns() + period_ns
-        self.due_ns = first
-        self._period_ns = period_ns
-        spec = _Itimerspec(*divmod(period_ns, 10**9), *divmod(first, 10**9))
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        os.close(self.fd)
+
+    def _arm(self, first_ns: int, period_ns: int) -> None:
+        spec = _Itimerspec(*divmod(period_ns, 10**9), *divmod(first_ns, 10**9))
         if self._libc.timerfd_settime(self.fd, _TFD_TIMER_ABSTIME, ctypes.byref(spec), None) < 0:
             raise OSError(ctypes.get_errno(), "timerfd_settime")
+
+
+class PeriodicTimer(_Timer):
+    """A timer that is readable once each period; it does not drift."""
+
+    def __init__(self, period_ns: int) -> None:
+        super().__init__()
+        self.due_ns = time.monotonic_ns() + period_ns
+        self._period_ns = period_ns
+        self._arm(self.due_ns, period_ns)
 
     def expirations(self) -> int:
         """Return how many periods have ended since the last call, 0 if none; ``due_ns`` becomes the next one's end."""
@@ -46,9 +59,14 @@ class PeriodicTimer:
         self.due_ns += periods * self._period_ns
         return periods
 
-    def close(self) -> None:
-        """Give the descriptor back."""
-        os.close(self.fd)
+
+class Alarm(_Timer):
+    """A timer that is readable from the one moment on that it was last set to."""
+
+    def set(self, due_ns: int | None) -> None:
+        """Be readable from ``due_ns`` on, of ``time.monotonic_ns()``, at once if that has passed; never if None."""
+        # The kernel takes 0 as never.
+        self._arm(0 if due_ns is None else max(1, due_ns), 0)
 
 
 def be_on_time(priority: int = 10) -> None:
