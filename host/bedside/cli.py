@@ -18,6 +18,7 @@ from bedside.doctor.commands import add_parsers as add_doctor
 from bedside.errors import BedsideError
 from bedside.flash.commands import add_parsers
 from bedside.sim.commands import add_parsers as add_sim
+from bedside.surgeon.relay_commands import add_parsers as add_relay
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -111,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.set_defaults(run=_demo)
 
     add_sim(commands)
+    add_relay(commands)
     add_parsers(commands)
     return parser
 
