@@ -108,6 +108,12 @@ def test_what_others_send_delays_us_and_passes_again() -> None:
     assert max(waits) <= 100.2 * MS
 
 
+def test_what_others_send_in_vain_does_not_wait_either() -> None:
+    # A megabyte a second in one burst, of which 10 kB, or 10 ms, find room.
+    bad = Direction(rate_kbit_s=8000, queue_bytes=10_000, others_kbit_s=8000, others_burst_bytes=1e6)
+    assert 0 < share_lost(stream(bad)) < 0.05
+
+
 def test_a_long_silence_costs_nothing() -> None:
     # Others' bursts of thirty years, each drawn, would take days.
     path = Impairment(Direction(rate_kbit_s=1000, others_kbit_s=500, others_burst_bytes=1000), 1)

@@ -205,10 +205,11 @@ def test_a_console_that_is_silent_for_half_a_minute_is_sent_nothing_more(site: S
 
 
 def test_an_address_has_one_bridge_and_a_console_one_arm(site: Site) -> None:
-    site.joined()
+    number = site.joined()
     assert site.register(STRANGER, ARM2)
     assert site.join(CONSOLE, ARM2)
     assert site.send(RECORD, CONSOLE)[0][1] == STRANGER
+    assert site.send(wrap(number, RECORD), BRIDGE) == []
     assert site.register(BRIDGE, ARM2) is False
     assert site.register(BRIDGE, rendezvous(KEY, "psm3"))
     assert not site.join(OTHER, ARM)
@@ -273,9 +274,13 @@ def test_whatever_comes_an_answer_is_never_longer_and_goes_only_to_those_who_hav
             else:
                 assert len(out) < len(data)
         relay = site.relay
-        assert {flow.console for flow in relay._flows.values()} == set(relay._flow_at)
+        assert {number: flow.console for number, flow in relay._flows.items()} == {
+            number: console for console, number in relay._flow_at.items()
+        }
         assert {number for bridge in relay._bridges.values() for number in bridge.flows} == set(relay._flows)
-        assert {bridge.address for bridge in relay._bridges.values()} == set(relay._id_at)
+        assert {bridge_id: bridge.address for bridge_id, bridge in relay._bridges.items()} == {
+            bridge_id: address for address, bridge_id in relay._id_at.items()
+        }
 
 
 @pytest.mark.parametrize(
