@@ -144,6 +144,22 @@ def test_a_bridge_that_is_not_there_yet_is_no_reason_to_end(network: Callable[..
         assert late.recv(100) == b"now?"
 
 
+@pytest.mark.real_time
+def test_consoles_that_left_make_way_for_new_ones(network: Callable[..., Network]) -> None:
+    wan = network("--profile", "clear")
+    first, _ = wan.consoles
+    for _ in range(300):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as passing:
+            passing.connect(first.getpeername())
+            passing.send(b"here")
+            wan.bridge.recv(100)
+    assert len(list(Path(f"/proc/{wan.process.pid}/fd").iterdir())) < 300
+    first.send(b"and I?")
+    _, sender = wan.bridge.recvfrom(100)
+    wan.bridge.sendto(b"you too", sender)
+    assert first.recv(100) == b"you too"
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from OpenSSL import SSL
 
 from bedside import cli
 from bedside.errors import SurgeonError
@@ -240,6 +248,69 @@ def test_the_summary_counts_what_passed_and_what_did_not(site: Site) -> None:
         f"1 bridges, 1 consoles; forwarded 1 up, 1 down, {2 * len(RECORD) + 6} bytes; "
         "dropped: 1 from a stranger, 1 not understood"
     )
+
+
+def context() -> SSL.Context:
+    """Return a DTLS end with a certificate of its own, which nobody checks."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "anyone")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
+    context = SSL.Context(SSL.DTLS_METHOD)
+    context.use_certificate(builder.sign(key, hashes.SHA256()))
+    context.use_privatekey(key)
+    context.set_verify(SSL.VERIFY_PEER, lambda *_: True)
+    context.set_cookie_generate_callback(lambda _: b"cookie")
+    context.set_cookie_verify_callback(lambda _, cookie: cookie == b"cookie")
+    return context
+
+
+def test_a_real_handshake_goes_through_and_so_does_what_follows(site: Site) -> None:
+    site.register()
+    site.join()
+    bridge, console = SSL.Connection(context(), None), SSL.Connection(context(), None)
+    for end in (bridge, console):
+        end.set_ciphertext_mtu(1200)
+    bridge.set_accept_state()
+    console.set_connect_state()
+    numbers: set[int] = set()
+
+    def carry() -> None:
+        """Bring what both ends have to send to the other one."""
+        for end, other in ((console, bridge), (bridge, console)):
+            with contextlib.suppress(SSL.WantReadError):
+                while datagram := end.bio_read(2000):
+                    if end is console:
+                        ((framed, _),) = site.send(datagram, CONSOLE)
+                        number, out = unwrap(framed)  # type: ignore[misc]
+                        numbers.add(number)
+                    else:
+                        ((out, _),) = site.send(wrap(*numbers, datagram), BRIDGE)
+                    other.bio_write(out)
+
+    def step(action: Callable[[], object]) -> bool:
+        try:
+            action()
+        except SSL.WantReadError:
+            carry()
+            return False
+        carry()
+        return True
+
+    step(console.do_handshake)
+    while not step(bridge.DTLSv1_listen):
+        step(console.do_handshake)
+    done = [False, False]
+    for _ in range(10):
+        done = [step(console.do_handshake), step(bridge.do_handshake)]
+    assert done == [True, True]
+    assert len(numbers) == 1
+    console.send(b"enable")
+    carry()
+    assert bridge.recv(100) == b"enable"
+    bridge.send(b"enabled")
+    carry()
+    assert console.recv(100) == b"enabled"
 
 
 ADDRESSES = [("192.0.2.1", port) for port in range(4)]
