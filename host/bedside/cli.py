@@ -16,8 +16,10 @@ from pathlib import Path
 from bedside import __version__
 from bedside.doctor.commands import add_parsers as add_doctor
 from bedside.errors import BedsideError
-from bedside.flash.commands import add_parsers
+from bedside.flash.commands import add_keys as add_signing_key
+from bedside.flash.commands import add_parsers as add_flash
 from bedside.sim.commands import add_parsers as add_sim
+from bedside.surgeon.commands import add_keys as add_site_keys
 from bedside.surgeon.relay_commands import add_parsers as add_relay
 
 
@@ -111,9 +113,12 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--output", type=Path, default=Path("build/demo"), metavar="FOLDER")
     demo.set_defaults(run=_demo)
 
+    keys = commands.add_parser("keys", help="make keys and certificates").add_subparsers(required=True, metavar="KIND")
+    add_signing_key(keys)
+    add_site_keys(keys)
     add_sim(commands)
     add_relay(commands)
-    add_parsers(commands)
+    add_flash(commands)
     return parser
 
 

@@ -1,4 +1,4 @@
-"""The commands ``bedside flash``, and of what it needs: ``bedside keys`` and ``bedside package``."""
+"""The commands ``bedside flash``, and of what it needs: ``bedside keys signing`` and ``bedside package``."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import sys
 from pathlib import Path
 
 
-def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the commands to those of ``bedside``."""
-    keys = commands.add_parser("keys", help="make keys").add_subparsers(required=True, metavar="KIND")
-    signing = keys.add_parser("signing", help="make the key that signs packages")
+def add_keys(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the kind that signs packages to those of ``bedside keys``."""
+    signing = kinds.add_parser("signing", help="make the key that signs packages")
     signing.add_argument("--output", type=Path, metavar="FILE", help="default: ~/.config/bedside/signing.key")
     signing.set_defaults(run=_signing)
 
+
+def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands to those of ``bedside``."""
     package = commands.add_parser("package", help="compile the firmware for a chip, and sign it")
     package.add_argument("--chip", required=True, help="unix, mps2, rp2040, rp2350, esp32 or esp32s3")
     package.add_argument("--micropython", type=Path, metavar="FILE", help="the image to put onto boards without one")

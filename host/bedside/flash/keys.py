@@ -42,7 +42,6 @@ def make_key(path: Path) -> str:
 
     Raises FlashError when either file is there already: a key that is overwritten is lost.
     """
-    _need_cryptography()
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -73,7 +72,6 @@ def make_key(path: Path) -> str:
 
 def load_signing_key(path: Path) -> Ed25519PrivateKey:
     """Read a private key. Raises FlashError, also when others may read it: then anyone may have it."""
-    _need_cryptography()
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -127,7 +125,6 @@ def verify(data: bytes, signature: bytes, trusted: Mapping[str, Ed25519PublicKey
 
     ``signer`` is the fingerprint that the data claim for their key; it serves only to say what is wrong.
     """
-    _need_cryptography()
     from cryptography.exceptions import InvalidSignature
 
     if len(signature) != SIGNATURE_SIZE:
@@ -156,7 +153,6 @@ def fingerprint(key: Ed25519PublicKey) -> str:
 
 
 def _load_public(path: Path) -> Ed25519PublicKey:
-    _need_cryptography()
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
@@ -193,10 +189,3 @@ def _write_new(path: Path, data: bytes, mode: int) -> None:
         if isinstance(error, OSError):
             raise FlashError(f"{path}: cannot be written ({error.strerror}); make room and try again") from None
         raise
-
-
-def _need_cryptography() -> None:
-    try:
-        import cryptography  # noqa: F401
-    except ImportError:
-        raise FlashError("keys need cryptography: install Bedside as its README says") from None
