@@ -71,7 +71,7 @@ def new_list(
     now: datetime,
 ) -> x509.CertificateRevocationList:
     """Return the revocation list that follows ``last`` and has ``serials`` as well."""
-    entries = list(last or [])
+    entries = [] if last is None else list(last)
     added = [
         x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now).build()
         for serial in sorted(set(serials) - {entry.serial_number for entry in entries})
@@ -83,7 +83,7 @@ def new_list(
         .last_update(now)
         # It counts until a newer one is brought: a site without a network cannot promise when.
         .next_update(max(site.not_valid_after_utc, now + timedelta(days=1)))
-        .add_extension(x509.CRLNumber(number_of(last) + 1 if last else 1), critical=False)
+        .add_extension(x509.CRLNumber(1 if last is None else number_of(last) + 1), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer), critical=False)
     )
     for entry in (*entries, *added):

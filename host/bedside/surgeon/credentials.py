@@ -10,7 +10,7 @@ import os
 import re
 import stat
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -136,8 +136,9 @@ class Credentials:
     private_key: EllipticCurvePrivateKey
     site: Certificate
     revocations: Revocations
-    relay_key: bytes
-    proof_key: bytes | None
+    # A log or a traceback shows no keys.
+    relay_key: bytes = field(repr=False)
+    proof_key: bytes | None = field(repr=False)
 
     def peer(self, certificate: Certificate) -> Peer:
         """Return whom ``certificate`` is for. Raises SurgeonError for an unknown role or an odd subject."""
@@ -166,7 +167,7 @@ def load_credentials(folder: Path) -> Credentials:
     except SurgeonError as error:
         raise SurgeonError(f"{folder / CERTIFICATE}: {error}") from None
     for path, one in ((folder / SITE, site), (folder / CERTIFICATE, certificate)):
-        check_dates(path, one, datetime.now(UTC))
+        check_dates(path, one)
     revocations = Revocations(folder / REVOKED, site)
     if revocations.contains(peer.serial):
         raise SurgeonError(
@@ -250,14 +251,15 @@ def number_of(revocations: CertificateRevocationList) -> int:
         raise LookupError("a revocation list without a number") from None
 
 
-def check_dates(path: Path, certificate: Certificate, now: datetime) -> None:
-    """Raise SurgeonError unless ``certificate``, which is in ``path``, is valid ``now``."""
+def check_dates(what: object, certificate: Certificate, now: datetime | None = None) -> None:
+    """Raise SurgeonError, which calls it ``what``, unless ``certificate`` is valid ``now``, by default at present."""
+    now = now or datetime.now(UTC)
     begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if begin <= now <= end:
         return
-    what = f"expired on {date(end)}" if now > end else f"is not valid before {date(begin)}"
+    wrong = f"expired on {date(end)}" if now > end else f"is not valid before {date(begin)}"
     raise SurgeonError(
-        f"{path}: {what}, and this computer's clock says {date(now)}; set the clock if it is wrong ('timedatectl' "
+        f"{what}: {wrong}, and this computer's clock says {date(now)}; set the clock if it is wrong ('timedatectl' "
         "shows it), otherwise have another issued with 'bedside keys'"
     )
 
@@ -296,8 +298,8 @@ def _read(path: Path, private: bool = False) -> bytes:
         raise SurgeonError(f"{path}: cannot be read ({error.strerror}); {_ANEW}") from None
     if private and status.st_mode & _OTHERS:
         raise SurgeonError(
-            f"{path}: other users may read this key (mode {stat.S_IMODE(status.st_mode):o}); 'chmod 600 {path}', and if it "
-            "may have been copied, revoke it and make another"
+            f"{path}: other users may read this key (mode {stat.S_IMODE(status.st_mode):o}); 'chmod 600 {path}', and "
+            "if someone may have copied it, revoke it and make another"
         )
     if len(data) > _FILE_MAX:
         raise SurgeonError(f"{path}: longer than {_FILE_MAX} bytes, which no such file is; {_ANEW}")
