@@ -175,18 +175,18 @@ class Operator:
         self.serve(1)
         self.arm.enable(self.seq, 200.0)
         self.serve(2)
-        while any(board[2] != RUN for board in self.arm.feedback(0).boards):
-            here = self.arm.feedback(0).setpoint
+        while any(board[2] != RUN for board in self.arm.feedback().boards):
+            here = self.arm.feedback().setpoint
             self.command(here, [0.0] * len(here))
 
     def command(self, position: list[float], velocity: list[float]) -> None:
         self.seq += 1
-        self.arm.command(ServoJp(0, self.seq, position, velocity), self.now)
+        self.arm.command(ServoJp(0, self.seq, 0, True, position, velocity), self.now)
         self.listen()
         self.serve(5)
 
     def move(self, commands: int) -> None:
-        at = self.arm.feedback(0).setpoint
+        at = self.arm.feedback().setpoint
         for k in range(commands):
             speed = 0.3 * min(1.0, k / 20)
             at = [x + speed * 0.005 * (0.1 if i == 2 else 1.0) for i, x in enumerate(at)]
@@ -203,9 +203,9 @@ class Operator:
         """Say home until every joint is homed, or the bridge refuses."""
         for _ in range(words):
             self.say_home()
-            if self.arm.feedback(0).is_homed:
+            if self.arm.feedback().is_homed:
                 return
-        raise AssertionError(f"not homed: {self.arm.feedback(0).flags}")
+        raise AssertionError(f"not homed: {self.arm.feedback().flags}")
 
 
 def bend_encoder(monkeypatch: pytest.MonkeyPatch, plant: Plant, reading: Callable[[int], int]) -> None:

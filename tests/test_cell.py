@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec import inspect
+from msgspec import NODEFAULT, inspect
 
 from bedside.cell import Cell, load_cell
 from bedside.cli import main
@@ -109,7 +109,13 @@ def refusal(tmp_path: Path, text: str, right: str, wrong: str) -> str:
         ('methd = "absolute"', 'method = "absolute"', 'joint[outer_yaw].homing.method is missing: write "absolute",'),
         ("counts_per_unit = 0, zero", "counts_per_unit = 1200, zero", "sensor.counts_per_unit = 0: must not be zero"),
         ('listen = "localhost"', 'listen = "127.0.0.1:36010"', "arm.listen: address 'localhost': expected HOST:PORT"),
-        ('listen = "0.0.0.0:9"', 'listen = "127.0.0.1:36010"', "arm.listen: address '0.0.0.0:9': only 127.0.0.1 is"),
+        ('listen = "here:9"', 'listen = "127.0.0.1:36010"', "arm.listen: address 'here:9': expected HOST:PORT"),
+        (
+            "network.relay = 'meet.example'\nhold_ms",
+            "hold_ms",
+            "arm.network.relay: address 'meet.example': expected HOST:PORT",
+        ),
+        ("network.dial = ['a:1', 'b']\nhold_ms", "hold_ms", "arm.network.dial: address 'b': expected HOST:PORT"),
         ("tolerence = 0.05", "tolerance = 0.05", "sensor.tolerence' = 0.05: did you mean 'tolerance'?"),
     ],
 )
@@ -274,7 +280,8 @@ def test_the_page_has_every_key_with_its_default() -> None:
         elif field.default is None:
             assert told[key] == "none", key
         else:
-            assert tomllib.loads(f"x = {told[key].strip('`')}")["x"] == field.default, key
+            default = field.default if field.default_factory is NODEFAULT else field.default_factory()
+            assert tomllib.loads(f"x = {told[key].strip('`')}")["x"] == default, key
 
 
 def test_the_pages_plant_moves(tmp_path: Path) -> None:

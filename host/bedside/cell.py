@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta, Struct
 
 from bedside.boardfile import Bench, BoardType, UsbLink, load_board_type
@@ -53,6 +54,23 @@ class RunLoop(Struct, forbid_unknown_fields=True):
     relay_off_ms: Annotated[float, Meta(ge=50, le=5000)]
 
 
+class Network(Struct, forbid_unknown_fields=True):
+    """What the bridge asks of the network between it and a console, and how it is reached.
+
+    A command that is older than ``command_max_age_ms`` is not acted on; a round trip above ``round_trip_max_ms``, or a
+    share of lost commands above ``loss_max``, pauses the arm. Commands wait for ``playout_max_ms`` at most to come out
+    as evenly as they went in. ``relay`` is a host where bridge and consoles meet that cannot reach each other, ``dial``
+    are consoles that wait for the bridge; both as HOST:PORT.
+    """
+
+    command_max_age_ms: Annotated[float, Meta(ge=20, le=2000)] = 400
+    round_trip_max_ms: Annotated[float, Meta(ge=20, le=2000)] = 1000
+    loss_max: Annotated[float, Meta(gt=0, le=1)] = 0.3
+    playout_max_ms: Annotated[float, Meta(ge=0, le=200)] = 40
+    relay: str | None = None
+    dial: list[str] = []
+
+
 class Arm(Struct, forbid_unknown_fields=True):
     """The arm as a whole.
 
@@ -69,6 +87,7 @@ class Arm(Struct, forbid_unknown_fields=True):
     listen: str = "127.0.0.1:36010"
     plants: str | None = None
     run_loop: RunLoop | None = None
+    network: Network = msgspec.field(default_factory=Network)
 
 
 class Cell(Struct, forbid_unknown_fields=True):
@@ -152,7 +171,7 @@ def carried_hz(joints: int, baud: int) -> float:
 
 
 def _check(cell: Cell) -> None:
-    _check_listen(cell.arm.listen)
+    _check_addresses(cell.arm)
     check_command_rate(cell.arm, cell.arm.command_hz)
     if cell.arm.link_timeout_ms * cell.arm.cycle_hz < 3000:
         raise CellError(
@@ -196,14 +215,22 @@ def _check(cell: Cell) -> None:
         check_link_load(cell, board.name, cell.arm.command_hz)
 
 
-def _check_listen(address: str) -> None:
-    """Check, as the bridge does, where it is to listen."""
-    from bedside.surgeon.server import parse_address
+def _check_addresses(arm: Arm) -> None:
+    """Check, as the bridge does, where it is to listen and whom it is to reach."""
+    from bedside.surgeon.address import parse_address, split
 
-    try:
-        parse_address(address)
-    except SurgeonError as error:
-        raise CellError(f"arm.listen: {error}") from None
+    network = arm.network
+    for key, address in (("listen", arm.listen), ("network.relay", network.relay)):
+        try:
+            if address is not None:
+                (parse_address if key == "listen" else split)(address)
+        except SurgeonError as error:
+            raise CellError(f"arm.{key}: {error}") from None
+    for address in network.dial:
+        try:
+            split(address)
+        except SurgeonError as error:
+            raise CellError(f"arm.network.dial: {error}") from None
 
 
 def _type_of(slot: BoardSlot) -> BoardType:

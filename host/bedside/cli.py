@@ -5,12 +5,9 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
-import math
 import os
 import signal
 import sys
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bedside import __version__
@@ -18,8 +15,10 @@ from bedside.doctor.commands import add_parsers as add_doctor
 from bedside.errors import BedsideError
 from bedside.flash.commands import add_keys as add_signing_key
 from bedside.flash.commands import add_parsers as add_flash
+from bedside.progress import positive
 from bedside.sim.commands import add_parsers as add_sim
 from bedside.surgeon.commands import add_keys as add_site_keys
+from bedside.surgeon.console_commands import add_parsers as add_consoles
 from bedside.surgeon.relay_commands import add_parsers as add_relay
 
 
@@ -69,27 +68,9 @@ def _parser() -> argparse.ArgumentParser:
 
     bridge = commands.add_parser("bridge", help="run an arm: its boards on one side, a console on the other")
     bridge.add_argument("cell", type=Path, metavar="CELL.toml")
+    bridge.add_argument("--credentials", type=Path, metavar="FOLDER", help="default: the only bridge's issued here")
     bridge.add_argument("--copy-to", action="append", default=[], metavar="HOST:PORT", help="also send feedback there")
     bridge.set_defaults(run=_bridge)
-
-    drive = commands.add_parser("drive", help="stream a motion to an arm")
-    drive.add_argument("cell", type=Path, metavar="CELL.toml")
-    drive.add_argument(
-        "--recording", type=Path, metavar="FILE.csv[.gz]", help="play this instead of the built-in motion"
-    )
-    drive.add_argument("--seconds", type=_positive, default=20.0, help="length of the built-in motion (default 20)")
-    drive.add_argument(
-        "--rate", type=_positive, metavar="HZ", help="commands a second (default: the cell's command_hz)"
-    )
-    drive.add_argument("--bridge", metavar="HOST:PORT", help="where the bridge is (default: the cell's listen)")
-    drive.add_argument("--log", type=Path, metavar="FILE.csv", help="write what came back")
-    drive.add_argument("--clear", action="store_true", help="clear a fault whose cause is gone, and do not move")
-    drive.set_defaults(run=_drive)
-
-    home = commands.add_parser("home", help="let the joints of an arm find out where they are; it moves")
-    home.add_argument("cell", type=Path, metavar="CELL.toml")
-    home.add_argument("--bridge", metavar="HOST:PORT", help="where the bridge is (default: the cell's listen)")
-    home.set_defaults(run=_home)
 
     box = commands.add_parser("blackbox", help="fetch and draw what a board has kept of its last fault")
     box.add_argument("port", metavar="PORT", help="a serial port, socket://HOST:PORT or sim:NAME; end its bridge first")
@@ -109,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument(
         "--cell", type=Path, metavar="CELL.toml", help="default: the seven-joint arm that comes with Bedside"
     )
-    demo.add_argument("--seconds", type=_positive, default=20.0, help="motion before the cable is pulled (default 20)")
+    demo.add_argument("--seconds", type=positive, default=20.0, help="motion before the cable is pulled (default 20)")
     demo.add_argument("--output", type=Path, default=Path("build/demo"), metavar="FOLDER")
     demo.set_defaults(run=_demo)
 
@@ -118,15 +99,9 @@ def _parser() -> argparse.ArgumentParser:
     add_site_keys(keys)
     add_sim(commands)
     add_relay(commands)
+    add_consoles(commands)
     add_flash(commands)
     return parser
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    if not (math.isfinite(value) and value > 0):
-        raise argparse.ArgumentTypeError(f"{text}: must be a number above 0")
-    return value
 
 
 def _sim(arguments: argparse.Namespace) -> None:
@@ -145,103 +120,14 @@ def _sim(arguments: argparse.Namespace) -> None:
 
 
 def _bridge(arguments: argparse.Namespace) -> None:
-    from bedside.bridge.arm import Arm
-    from bedside.bridge.connect import close, configure, connect
-    from bedside.bridge.loop import Bridge
-    from bedside.bridge.status import StatusFeed
+    from bedside.bridge.process import run_bridge
     from bedside.cell import load_cell
-    from bedside.surgeon.server import Server, parse_address
+    from bedside.surgeon.address import parse_loopback
+    from bedside.surgeon.find import find_credentials
 
     cell = load_cell(arguments.cell)
-    server = Server(parse_address(cell.arm.listen), [parse_address(text) for text in arguments.copy_to])
-    with contextlib.closing(server):
-        restarts: list[str] = []
-        links = connect(cell, restarts.append)
-        try:
-            configure(cell, links, cell.arm.command_hz)
-            status = StatusFeed([joint.name for joint in cell.joint], [joint.unit for joint in cell.joint])
-            with contextlib.closing(status):
-                status.tell(
-                    f"{cell.arm.name}: {len(links)} boards, listening on {server.address[0]}:{server.address[1]}"
-                )
-
-                for line in restarts:
-                    status.tell(line)
-
-                def tell(text: str) -> None:
-                    status.tell(text)
-                    server.tell(text)
-
-                Bridge(cell, Arm(cell, links, tell), server, status).run()
-        finally:
-            close(links)
-
-
-@contextlib.contextmanager
-def _bar(what: str, visible: bool = True, transient: bool = False) -> Iterator[Callable[[float, float], None]]:
-    """Show a bar of ``what``; yield what is told how much is done, and of how much.
-
-    It draws four times a second and from nowhere else, so that a terminal delays few commands.
-    """
-    from rich.progress import Progress
-
-    with Progress(auto_refresh=False, transient=transient) as bar:
-        task = bar.add_task(what, total=None, visible=visible)
-        shown = time.monotonic()
-
-        def progress(done: float, whole: float) -> None:
-            nonlocal shown
-            if bar.console.is_terminal and time.monotonic() - shown > 0.25:
-                shown = time.monotonic()
-                bar.update(task, completed=done, total=whole, refresh=True)
-
-        yield progress
-
-
-def _drive(arguments: argparse.Namespace) -> None:
-    from bedside.cell import check_command_rate, load_cell
-    from bedside.clock import be_on_time
-    from bedside.surgeon.console import Console
-    from bedside.surgeon.drive import Drive, Log
-    from bedside.surgeon.motion import Motion, Weave, load_recording
-    from bedside.surgeon.server import parse_address
-
-    cell = load_cell(arguments.cell)
-    command_hz = arguments.rate or cell.arm.command_hz
-    check_command_rate(cell.arm, command_hz)
-    motion: Motion = (
-        load_recording(arguments.recording, cell.joint) if arguments.recording else Weave(cell.joint, arguments.seconds)
-    )
-    with (
-        contextlib.closing(Console(parse_address(arguments.bridge or cell.arm.listen))) as console,
-        contextlib.closing(Log(arguments.log, [joint.name for joint in cell.joint])) as log,
-        _bar("driving", visible=not arguments.clear) as progress,
-        contextlib.closing(Drive(cell, console, command_hz, log, progress)) as drive,
-    ):
-        if arguments.clear:
-            console.attach()
-            drive.disable()
-        else:
-            be_on_time()
-            drive.run(motion)
-
-
-def _home(arguments: argparse.Namespace) -> None:
-    from bedside.cell import load_cell
-    from bedside.clock import be_on_time
-    from bedside.surgeon.console import Console
-    from bedside.surgeon.drive import Drive, Log
-    from bedside.surgeon.server import parse_address
-
-    cell = load_cell(arguments.cell)
-    with (
-        contextlib.closing(Console(parse_address(arguments.bridge or cell.arm.listen))) as console,
-        _bar("homing", transient=True) as progress,
-        contextlib.closing(Drive(cell, console, cell.arm.command_hz, Log(None, []), progress)) as drive,
-    ):
-        be_on_time()
-        drive.home()
-    sys.stdout.write(f"{cell.arm.name}: every joint is homed\n")
+    credentials = find_credentials(arguments.credentials, is_bridge=True)
+    run_bridge(cell, credentials, [parse_loopback(text) for text in arguments.copy_to])
 
 
 def _blackbox(arguments: argparse.Namespace) -> None:

@@ -20,6 +20,8 @@ from bedside.clock import awake, on_one_cpu
 from bedside.errors import BedsideError, SurgeonError
 from bedside.link.messages import OFF
 from bedside.surgeon import protocol
+from bedside.surgeon.authority import BRIDGE, SURGEON
+from bedside.surgeon.find import issue_for_once
 
 # The arm counts as moving when its joints' speeds, as shares of their limits, add up to this.
 _MOVING = 0.2
@@ -52,7 +54,7 @@ class Capture:
 
 
 class Watch:
-    """Takes the copies of what passes: the console's commands from the cable, feedback and notices from the bridge."""
+    """Takes copies: of its commands from the console, of feedback and notices from the bridge."""
 
     def __init__(self) -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -85,7 +87,7 @@ class Watch:
             return
         if isinstance(message, protocol.Notice):
             capture.notices.append(message.text)
-        else:
+        elif isinstance(message, protocol.Feedback):
             capture.feedback.append((now, message))
 
 
@@ -109,7 +111,9 @@ def run_demo(cell_path: Path, recording: Path | None, seconds: float, output: Pa
         on_one_cpu(),
         awake(),
     ):
-        environment = {**os.environ, "BEDSIDE_SIM": ports}
+        environment = {**os.environ, "BEDSIDE_SIM": ports, "BEDSIDE_RUN": ports}
+        keys = Path(ports) / "keys"
+        issue_for_once(keys, {"bridge": BRIDGE, "console": SURGEON})
         task = progress.add_task("", total=None)
 
         def start(name: str, module: str, *arguments: str) -> subprocess.Popen[bytes]:
@@ -129,7 +133,7 @@ def run_demo(cell_path: Path, recording: Path | None, seconds: float, output: Pa
         _wait(watch, lambda: all((Path(ports) / slot.name).exists() for slot in cell.board), _START_S, sim, output)
         motion = ["--recording", str(recording.resolve())] if recording else ["--seconds", str(seconds + _EXTRA_S)]
         far, near = _free_address(), _free_address()
-        cable = start("cable", "bedside.sim.cable", near, far, watch.address)
+        cable = start("cable", "bedside.cli", "wan", "--listen", near, "--to", far, "--profile", "clear")
         again = ""
         for factor in _TIMEOUT_FACTORS:
             timeout_ms = min(500.0, factor * cell.arm.operator_timeout_ms)
@@ -142,19 +146,22 @@ def run_demo(cell_path: Path, recording: Path | None, seconds: float, output: Pa
             step(f"the bridge identifies and configures the boards{again}")
             watch.serve(0.0)
             watch.capture.restart()
-            bridge = start("bridge", "bedside.cli", "bridge", str(copy), "--copy-to", watch.address)
+            own = ["--credentials", str(keys / "bridge")]
+            bridge = start("bridge", "bedside.cli", "bridge", str(copy), *own, "--copy-to", watch.address)
             try:
                 _wait(watch, lambda: bool(watch.capture.feedback), _START_S, bridge, output)
-                start("clear", "bedside.cli", "drive", str(copy), "--bridge", near, "--clear").wait(_START_S)
+                start("clear", "bedside.cli", "local", str(copy), "clear").wait(_START_S)
                 if cell.homing_order:
                     step(f"joints find out where they are{again}")
-                    home = start("home", "bedside.cli", "home", str(copy), "--bridge", near)
+                    home = start("home", "bedside.cli", "local", str(copy), "home")
                     _wait(watch, lambda home=home: home.poll() == 0, _HOME_S, home, output)
                     watch.capture.restart()
                     _wait(watch, lambda: bool(watch.capture.feedback), _START_S, bridge, output)
-                step(f"the arm enables, its brakes open, it moves to the start{again}")
-                log = str(output / "drive.csv")
-                drive = start("drive", "bedside.cli", "drive", str(copy), "--bridge", near, "--log", log, *motion)
+                step(f"the arm is armed beside it, the console takes it, its brakes open, it moves to the start{again}")
+                start("arm", "bedside.cli", "local", str(copy), "arm").wait(_START_S)
+                own = ["--credentials", str(keys / "console"), "--bridge", near, "--copy-to", watch.address]
+                log = ["--log", str(output / "drive.csv")]
+                drive = start("drive", "bedside.cli", "drive", str(copy), *own, *log, *motion)
                 _wait(watch, lambda: _note_motion(watch.capture, cell), _START_S, drive, output)
                 step(f"{len(cell.joint)} joints follow {recording.name if recording else 'the built-in motion'}{again}")
                 _wait(watch, lambda: _ready_to_cut(watch.capture, cell, seconds), seconds + _START_S, drive, output)

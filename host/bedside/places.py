@@ -27,3 +27,11 @@ def config_directory() -> Path:
     # The XDG base directory specification: a path that is not absolute counts as not set.
     chosen = Path(os.environ.get("XDG_CONFIG_HOME", ""))
     return (chosen if chosen.is_absolute() else Path.home() / ".config") / "bedside"
+
+
+def run_directory() -> Path:
+    """Return the folder of running bridges' sockets: BEDSIDE_RUN, or ``bedside`` in XDG_RUNTIME_DIR or beside."""
+    if chosen := os.environ.get("BEDSIDE_RUN"):
+        return Path(chosen)
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    return Path(runtime) / "bedside" if runtime else Path(tempfile.gettempdir()) / f"bedside-run-{os.getuid()}"

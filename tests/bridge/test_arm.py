@@ -22,9 +22,9 @@ def operator(arm: Arm, world: World) -> Operator:
 
 def test_a_command_reaches_every_joint(operator: Operator) -> None:
     operator.enable()
-    begun = operator.arm.feedback(0).position
+    begun = operator.arm.feedback().position
     operator.move(100)
-    now = operator.arm.feedback(0)
+    now = operator.arm.feedback()
     assert now.state == ENABLED
     moved = [b - a for a, b in zip(begun, now.position, strict=True)]
     assert all(abs(distance - (0.0135 if i == 2 else 0.135)) < 0.02 for i, distance in enumerate(moved)), moved
@@ -40,10 +40,10 @@ def test_a_stop_on_one_board_stops_the_others(operator: Operator, world: World) 
     operator.move(1)
     for _ in range(60):
         operator.serve(1)
-        if operator.arm.feedback(0).boards[2][2] >= RAMP:
+        if operator.arm.feedback().boards[2][2] >= RAMP:
             break
     stopped_at = world.ticks
-    while any(board[2] == RUN for board in operator.arm.feedback(0).boards):
+    while any(board[2] == RUN for board in operator.arm.feedback().boards):
         operator.serve(1)
     assert world.ticks - stopped_at <= 10
 
@@ -58,7 +58,7 @@ def test_a_silent_board_stops_the_others_and_is_reported(operator: Operator, wor
     assert operator.arm.state == FAULT
     assert any("board 'psm1-slide': no answer for 100 ms" in line for line in told)
     operator.serve(600)
-    states = operator.arm.feedback(0).boards
+    states = operator.arm.feedback().boards
     assert states[0][2] == states[2][2] == OFF
 
 
@@ -75,7 +75,7 @@ def test_a_restarted_board_stays_off_until_the_arm_is_enabled_again(
     assert operator.arm.is_off
     places = [plant.position for plant in world.plants.values()]
     with pytest.raises(SurgeonError, match="not enabled"):
-        operator.command(operator.arm.feedback(0).setpoint, [0.0] * 7)
+        operator.command(operator.arm.feedback().setpoint, [0.0] * 7)
     operator.serve(50)
     assert [plant.position for plant in world.plants.values()] == places
     operator.arm.disable()
@@ -97,15 +97,22 @@ def test_a_restarted_board_stays_off_until_the_arm_is_enabled_again(
 )
 def test_a_bad_command_is_refused_and_moves_nothing(operator: Operator, change: dict[str, object], why: str) -> None:
     operator.enable()
-    here = operator.arm.feedback(0).setpoint
+    here = operator.arm.feedback().setpoint
     operator.command(here, [0.0] * 7)
-    good = {"session": 0, "seq": operator.seq + 1, "position": here, "velocity": [0.0] * 7}
+    good = {
+        "session": 0,
+        "seq": operator.seq + 1,
+        "stamp_us": 0,
+        "pedal": True,
+        "position": here,
+        "velocity": [0.0] * 7,
+    }
     with pytest.raises(SurgeonError) as refused:
         operator.arm.command(ServoJp(**{**good, **change}), operator.now)  # type: ignore[arg-type]
     assert why in str(refused.value)
-    before = operator.arm.feedback(0).setpoint
+    before = operator.arm.feedback().setpoint
     operator.serve(4)
-    assert operator.arm.feedback(0).setpoint == before
+    assert operator.arm.feedback().setpoint == before
 
 
 def test_a_lost_port_stops_the_rest(operator: Operator, world: World) -> None:
@@ -145,12 +152,12 @@ def test_a_silent_board_is_noticed_while_commands_flow(
     operator: Operator, world: World, told: list[str], command_every: int
 ) -> None:
     operator.enable()
-    here = operator.arm.feedback(0).setpoint
+    here = operator.arm.feedback().setpoint
     operator.deaf.add(1)
     for cycle in range(120):
         if cycle % command_every == 0 and not told:
             operator.seq += 1
-            operator.arm.command(ServoJp(0, operator.seq, here, [0.0] * 7), operator.now)
+            operator.arm.command(ServoJp(0, operator.seq, 0, True, here, [0.0] * 7), operator.now)
             operator.listen()
         operator.serve(1)
     assert any("board 'psm1-slide': no answer for 100 ms" in line for line in told)
@@ -161,7 +168,7 @@ def test_the_first_command_must_be_near_the_arm(operator: Operator) -> None:
     operator.enable()
     far = [0.0, 0.0, 0.12, 0.0, 0.0, 0.0, 0.3]
     with pytest.raises(SurgeonError, match=r"joint 'jaw': a step of 0\.3 rad is above 0\.25"):
-        operator.arm.command(ServoJp(0, operator.seq + 1, far, [0.0] * 7), operator.now)
+        operator.arm.command(ServoJp(0, operator.seq + 1, 0, True, far, [0.0] * 7), operator.now)
 
 
 def test_a_stop_keeps_the_fault_and_only_disable_clears_it(operator: Operator, world: World) -> None:
@@ -202,18 +209,18 @@ def test_a_board_that_pauses_takes_the_others_with_it_and_resume_brings_all_back
     operator.move(40)
     operator.arm.links[2].send([schema.STATE_COMMAND, 0, 0, schema.PAUSE])
     operator.serve(5)
-    assert [board[1] for board in operator.arm.feedback(0).boards] == [PAUSED] * 3
+    assert [board[1] for board in operator.arm.feedback().boards] == [PAUSED] * 3
     assert operator.arm.state == PAUSED
     with pytest.raises(SurgeonError, match="the arm is paused; send resume"):
-        operator.command(operator.arm.feedback(0).position, [0.0] * 7)
+        operator.command(operator.arm.feedback().position, [0.0] * 7)
     operator.serve(90)
     operator.seq += 1
-    operator.arm.resume(operator.seq)
-    here = operator.arm.feedback(0).position
+    operator.arm.resume(operator.seq, 200.0)
+    here = operator.arm.feedback().position
     operator.serve(2)
     operator.command(here, [0.0] * 7)
     operator.serve(10)
-    assert operator.arm.feedback(0).position == pytest.approx(here, abs=1e-3), "nothing moves"
+    assert operator.arm.feedback().position == pytest.approx(here, abs=1e-3), "nothing moves"
     operator.move(40)
     assert operator.arm.state == ENABLED
 
@@ -231,15 +238,15 @@ def test_a_silent_console_pauses_the_arm_and_after_the_hold_time_brakes_it(opera
 
 def test_resume_is_refused_unless_every_board_stands_still_in_pause(operator: Operator) -> None:
     with pytest.raises(SurgeonError, match="only a paused arm can be resumed"):
-        operator.arm.resume(5)
+        operator.arm.resume(5, 200.0)
     operator.enable()
     operator.move(40)
     with pytest.raises(SurgeonError, match="only a paused arm can be resumed"):
-        operator.arm.resume(operator.seq + 1)
+        operator.arm.resume(operator.seq + 1, 200.0)
     operator.arm.pause()
     operator.serve(2)
     with pytest.raises(SurgeonError, match="has not come to rest"):
-        operator.arm.resume(operator.seq + 1)
+        operator.arm.resume(operator.seq + 1, 200.0)
     with pytest.raises(SurgeonError, match="only an enabled arm can be paused"):
         operator.arm.pause()
 
@@ -255,7 +262,7 @@ def test_an_enable_that_a_board_drops_leaves_no_board_on(operator: Operator, wor
     operator.serve(10)
     assert "it was not enabled" in "".join(told)
     with pytest.raises(SurgeonError):
-        operator.command(operator.arm.feedback(0).setpoint, [0.0] * 7)
+        operator.command(operator.arm.feedback().setpoint, [0.0] * 7)
     operator.serve(400)
     assert operator.arm.is_off
 
@@ -264,7 +271,7 @@ def test_commands_are_refused_until_every_board_is_enabled(operator: Operator) -
     operator.serve(1)
     operator.arm.enable(operator.seq, 200.0)
     with pytest.raises(SurgeonError, match="not ENABLED on every board"):
-        operator.arm.command(ServoJp(0, 2, operator.arm.feedback(0).position, [0.0] * 7), operator.now)
+        operator.arm.command(ServoJp(0, 2, 0, True, operator.arm.feedback().position, [0.0] * 7), operator.now)
 
 
 @pytest.mark.parametrize("what", ["stop", "pause", "disable"])
@@ -280,7 +287,7 @@ def test_a_stop_whose_frame_is_lost_is_sent_again(
     getattr(operator.arm, what)()
     operator.serve(10)
     assert lost
-    assert all(board[2] != RUN for board in operator.arm.feedback(0).boards)
+    assert all(board[2] != RUN for board in operator.arm.feedback().boards)
 
 
 def test_an_arm_is_taken_over_only_where_it_is(operator: Operator, world: World, cell: Cell) -> None:
@@ -289,10 +296,10 @@ def test_an_arm_is_taken_over_only_where_it_is(operator: Operator, world: World,
     operator.arm.pause()
     operator.serve(100)
     operator.seq += 1
-    operator.arm.resume(operator.seq)
+    operator.arm.resume(operator.seq, 200.0)
     operator.serve(1)
     begun = world.plants["outer_yaw"].position
-    at = operator.arm.feedback(0).position
+    at = operator.arm.feedback().position
     at[4] += 2 * cell.joint[4].limits.engage
     with pytest.raises(SurgeonError, match="begin at its measured position"):
         operator.command(at, [0.0] * 7)
@@ -306,12 +313,12 @@ def test_no_board_follows_until_all_do(
     operator.serve(1)
     operator.arm.enable(operator.seq, 200.0)
     operator.serve(2)
-    at = operator.arm.feedback(0).position
+    at = operator.arm.feedback().position
     begun = world.plants["outer_yaw"].position
-    while operator.arm.feedback(0).boards[2][2] != RUN:
+    while operator.arm.feedback().boards[2][2] != RUN:
         operator.command([at[0] + 0.01, *at[1:]], [0.0] * 7)
         assert world.plants["outer_yaw"].position == pytest.approx(begun, abs=1e-3)
-    assert operator.arm.feedback(0).boards[0][2] == RUN
+    assert operator.arm.feedback().boards[0][2] == RUN
     for _ in range(20):
         operator.command([at[0] + 0.01, *at[1:]], [0.0] * 7)
     assert world.plants["outer_yaw"].position == pytest.approx(begun + 0.01, abs=2e-3)

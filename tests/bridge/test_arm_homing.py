@@ -59,21 +59,21 @@ def enable(operator: Operator) -> None:
     operator.seq += 1
     operator.arm.enable(operator.seq, 200.0)
     operator.serve(2)
-    while any(board[2] != RUN for board in operator.arm.feedback(0).boards):
+    while any(board[2] != RUN for board in operator.arm.feedback().boards):
         operator.say_home()
 
 
 def test_joints_home_one_after_another_in_the_cells_order(operator: Operator, world: World) -> None:
     enable(operator)
     order: list[int] = []
-    assert not operator.arm.feedback(0).is_homed
+    assert not operator.arm.feedback().is_homed
     while len(order) < 3:
         operator.say_home()
-        flags = operator.arm.feedback(0).flags
+        flags = operator.arm.feedback().flags
         order += [joint for joint in range(3) if joint not in order and not flags[joint] & NOT_HOMED]
     assert order == [INSERTION, PITCH, YAW]
     operator.serve(5)
-    feedback = operator.arm.feedback(0)
+    feedback = operator.arm.feedback()
     assert feedback.state == ENABLED
     for here, plant in zip(feedback.position, world.plants.values(), strict=True):
         assert abs(here - plant.position) < 1e-3
@@ -81,23 +81,25 @@ def test_joints_home_one_after_another_in_the_cells_order(operator: Operator, wo
 
 def test_after_homing_the_console_takes_the_arm_over_where_it_is_with_its_full_limits(operator: Operator) -> None:
     enable(operator)
-    here = operator.arm.feedback(0).position
+    here = operator.arm.feedback().position
     with pytest.raises(SurgeonError, match=r"joint 'yaw': velocity 1 rad/s is above 0\.2, because it is not homed"):
-        operator.arm.command(ServoJp(0, operator.seq + 1, here, [1.0, 0.0, 0.0]), operator.now)
+        operator.arm.command(ServoJp(0, operator.seq + 1, 0, True, here, [1.0, 0.0, 0.0]), operator.now)
     operator.home()
     for _ in range(4):
         operator.say_home()
     assert not operator.arm.is_following
-    here = operator.arm.feedback(0).position
+    here = operator.arm.feedback().position
     with pytest.raises(SurgeonError, match="joint 'yaw': the first command is"):
-        operator.arm.command(ServoJp(0, operator.seq + 1, [here[0] + 0.05, *here[1:]], [0.0] * 3), operator.now)
+        operator.arm.command(
+            ServoJp(0, operator.seq + 1, 0, True, [here[0] + 0.05, *here[1:]], [0.0] * 3), operator.now
+        )
     while not operator.arm.is_following:
         operator.command(here, [0.0] * 3)
     for k in range(60):
         here = [here[0] + 0.005 * min(1.0, k / 20), *here[1:]]
         operator.command(here, [min(1.0, k / 20), 0.0, 0.0])
     assert operator.arm.state == ENABLED
-    assert abs(operator.arm.feedback(0).position[YAW] - here[YAW]) < 0.02
+    assert abs(operator.arm.feedback().position[YAW] - here[YAW]) < 0.02
 
 
 def test_an_arm_that_is_homed_needs_it_no_more_when_it_is_enabled_again(operator: Operator) -> None:
@@ -107,7 +109,7 @@ def test_an_arm_that_is_homed_needs_it_no_more_when_it_is_enabled_again(operator
     operator.serve(500)
     assert operator.arm.state == DISABLED
     operator.enable()
-    assert operator.arm.feedback(0).is_homed
+    assert operator.arm.feedback().is_homed
 
 
 def test_unhome_forgets_while_the_arm_is_off(operator: Operator) -> None:
@@ -119,7 +121,7 @@ def test_unhome_forgets_while_the_arm_is_off(operator: Operator) -> None:
     operator.serve(500)
     operator.arm.unhome()
     operator.serve(5)
-    assert all(flags & NOT_HOMED for flags in operator.arm.feedback(0).flags)
+    assert all(flags & NOT_HOMED for flags in operator.arm.feedback().flags)
 
 
 def test_the_arm_homes_only_while_it_is_enabled_and_with_newer_words(operator: Operator) -> None:
@@ -145,7 +147,7 @@ def test_what_is_not_sure_is_told_to_the_console_and_the_arm_pauses(
 
 
 def test_a_board_that_was_never_heard_is_not_homed(operator: Operator) -> None:
-    assert all(flags & NOT_HOMED for flags in operator.arm.feedback(0).flags)
+    assert all(flags & NOT_HOMED for flags in operator.arm.feedback().flags)
 
 
 def test_words_that_stop_pause_the_whole_arm(operator: Operator) -> None:
@@ -153,4 +155,4 @@ def test_words_that_stop_pause_the_whole_arm(operator: Operator) -> None:
     for _ in range(30):
         operator.say_home()
     operator.serve(120)
-    assert [board[1] for board in operator.arm.feedback(0).boards] == [PAUSED, PAUSED]
+    assert [board[1] for board in operator.arm.feedback().boards] == [PAUSED, PAUSED]

@@ -20,6 +20,8 @@ from bedside.link import schema
 from bedside.link.messages import DISABLED, FAULT, OFF
 from bedside.places import BOARDS
 from bedside.sim.world import World
+from bedside.surgeon.authority import BRIDGE, SURGEON
+from bedside.surgeon.find import issue_for_once
 from lockstep import PSM
 
 pytestmark = pytest.mark.real_time
@@ -38,6 +40,7 @@ class Site:
         text = cell.read_text().replace("127.0.0.1:36010", f"127.0.0.1:{port}")
         self.cell_path.write_text(text.replace("../plants", str(PSM.parent.parent / "plants")))
         self.cell: Cell = load_cell(self.cell_path)
+        issue_for_once(directory / "keys", {"bridge": BRIDGE, "alice": SURGEON})
         self.processes: list[subprocess.Popen[str]] = []
         self._over = threading.Event()
         self.world = World(self.cell, self.cell_path, directory)
@@ -49,10 +52,12 @@ class Site:
             self.world.run(self._over.is_set)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "bedside.cli", arguments[0], str(self.cell_path), *arguments[1:]]
+        own = {"bridge": "bridge", "drive": "alice"}.get(arguments[0])
+        keys = ["--credentials", str(self.directory / "keys" / own)] if own else []
+        command = [sys.executable, "-m", "bedside.cli", arguments[0], str(self.cell_path), *keys, *arguments[1:]]
         process = subprocess.Popen(
             command,
-            env={**os.environ, "BEDSIDE_SIM": str(self.directory)},
+            env={**os.environ, "BEDSIDE_SIM": str(self.directory), "BEDSIDE_RUN": str(self.directory)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -79,12 +84,13 @@ class Site:
         assert bridge.stdout
         assert "listening on" in bridge.stdout.readline()
         for _ in range(4):
+            assert self.start("local", "arm").wait(20) == 0
             drive = self.start("drive", "--seconds", "30")
             self.until(lambda drive=drive: self.speed() > 0.1 or drive.poll() is not None, "moving")
             if drive.poll() is None:
                 return bridge, drive
             # This machine stalled for longer than the operator timeout, and the arm stopped, as it should.
-            self.start("drive", "--clear").wait(20)
+            self.start("local", "clear").wait(20)
         raise AssertionError("this machine does not keep an arm moving for a second")
 
     def close(self) -> None:
@@ -142,10 +148,11 @@ def test_a_bridge_started_again_moves_nothing(site: Site) -> None:
     again = site.start("bridge")
     assert again.stdout
     assert "listening on" in again.stdout.readline()
+    assert site.start("local", "arm").wait(20) == 0
     refused = site.start("drive", "--seconds", "2")
     assert refused.wait(20) == 1
     assert refused.stdout
-    assert "clear it with 'bedside drive --clear'" in refused.stdout.read()
+    assert "the local operator clears it" in refused.stdout.read()
     assert [plant.position for plant in site.world.plants.values()] == places
 
 
@@ -203,17 +210,18 @@ def test_an_arm_homes_before_it_drives(tmp_path: Path, monkeypatch: pytest.Monke
         bridge = site.start("bridge")
         assert bridge.stdout
         assert "listening on" in bridge.stdout.readline()
+        assert site.start("local", "arm").wait(20) == 0
         early, _ = site.start("drive", "--seconds", "1").communicate(timeout=20)
-        assert "joints yaw, pitch, insertion are not homed; run 'bedside home' first" in early
+        assert "not homed: yaw, pitch, insertion; the local operator homes the arm" in early
         for _ in range(4):
-            out, _ = site.start("home").communicate(timeout=60)
+            out, _ = site.start("local", "home").communicate(timeout=60)
             if "every joint is homed" in out:
                 break
             # This machine stalled for longer than a timeout, and the arm stopped, as it should.
             assert "the arm has stopped by itself" in out
-            site.start("drive", "--clear").wait(20)
+            site.start("local", "clear").wait(20)
         assert "trainer: every joint is homed" in out
-        again = site.start("home")
+        again = site.start("local", "home")
         assert again.communicate(timeout=20)[0].strip() == "trainer: every joint is homed"
         drive = site.start("drive", "--seconds", "1")
         site.until(lambda: site.speed() > 0.05 or drive.poll() is not None, "moving")

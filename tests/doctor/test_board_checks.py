@@ -60,7 +60,7 @@ def test_a_stopped_board_fails_with_its_fault_and_where_its_black_box_is(bedside
     lines = bedside("doctor", "--port", stopped, "--deep", status=1)
     label = "sim:psm1-slide"
     assert f"FAIL  {label}: state: FAULT (" in lines_of(lines, f"{label}: state")
-    assert "link-timeout; see below; 'bedside drive --clear' clears it" in lines_of(lines, f"{label}: state")
+    assert "link-timeout; see below; 'bedside local CELL.toml clear' clears it" in lines_of(lines, f"{label}: state")
     assert "'bedside blackbox sim:psm1-slide' fetches it" in lines_of(lines, f"{label}: black box")
     assert any("no valid frame from the bridge" in line for line in lines), "the fault is explained"
     assert "refused: the board is not DISABLED and off but FAULT" in lines_of(lines, f"{label}: deep")

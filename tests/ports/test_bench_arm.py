@@ -22,6 +22,8 @@ from bedside.cell import load_cell
 from bedside.flash.package import expected_build
 from bedside.places import BOARDS, FIRMWARE
 from bedside.sim.board import interpreter
+from bedside.surgeon.authority import BRIDGE, SURGEON
+from bedside.surgeon.find import issue_for_once
 
 pytestmark = pytest.mark.real_time
 
@@ -65,14 +67,24 @@ def board_of(cell_name: str, folder: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("cell", ["bench-pico.toml", "bench-esp32.toml"])
-def test_a_bare_board_is_bridged_and_driven_like_any_arm(cell: str, tmp_path: Path) -> None:
+def test_a_bare_board_is_bridged_and_driven_like_any_arm(
+    cell: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BEDSIDE_RUN", str(tmp_path))
+    issue_for_once(tmp_path / "keys", {"bridge": BRIDGE, "alice": SURGEON})
     bedside = [sys.executable, "-m", "bedside.cli"]
     with board_of(cell, tmp_path) as path:
-        with subprocess.Popen([*bedside, "bridge", str(path)], stderr=subprocess.PIPE, text=True) as bridge:
+        with subprocess.Popen(
+            [*bedside, "bridge", str(path), "--credentials", str(tmp_path / "keys" / "bridge")],
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as bridge:
             assert bridge.stderr
             assert "1 boards, listening" in bridge.stderr.readline()
             log = tmp_path / "log.csv"
+            subprocess.run([*bedside, "local", str(path), "arm"], timeout=60, check=True)
             drive = [*bedside, "drive", str(path), "--seconds", "2", "--log", str(log)]
+            drive += ["--credentials", str(tmp_path / "keys" / "alice")]
             done = subprocess.run(drive, capture_output=True, text=True, timeout=60, check=False)
             bridge.terminate()
             told = bridge.stderr.read()

@@ -86,7 +86,7 @@ def stop_repeating(rig: Rig) -> None:
 
 def commanded(rig: Rig) -> list[list[int]]:
     """Return each board's part of where the arm is, as a command says it."""
-    feedback = rig.arm.feedback(0)
+    feedback = rig.arm.feedback()
     setpoint = feedback.setpoint
     return [
         [round(1e6 * x) for index, _ in rig.cell.joints_of(slot.name) for x in (setpoint[index], 0.0)]

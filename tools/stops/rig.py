@@ -171,7 +171,7 @@ class Rig:
             self._speed[index] = min(top, self._speed[index] + top / RUN_UP)
             self._at[index] = min(joint.limits.position[1], self._at[index] + self._speed[index] * period_s)
         try:
-            self.arm.command(ServoJp(0, self._seq, list(self._at), list(self._speed)), now_ns)
+            self.arm.command(ServoJp(0, self._seq, 0, True, list(self._at), list(self._speed)), now_ns)
         except BedsideError as error:
             self.told.append(str(error))
 
@@ -183,19 +183,19 @@ class Rig:
         self._seq += 1
         self.listen()
         self.arm.enable(self._seq, 1000 / COMMAND_TICKS)
-        here = self.arm.feedback(0).position
+        here = self.arm.feedback().position
         for _ in range(400):
             self.tick()
             if self.world.ticks % COMMAND_TICKS == 0 and self.arm.state == ENABLED:
                 self._seq += 1
-                self.arm.command(ServoJp(0, self._seq, here, [0.0] * len(here)), self.world.ticks * 1_000_000)
+                self.arm.command(ServoJp(0, self._seq, 0, True, here, [0.0] * len(here)), self.world.ticks * 1_000_000)
             if self.arm.is_following:
                 return
         raise AssertionError(f"does not follow: {self.told}")
 
     def move(self, ticks: int) -> None:
         """Run up to the campaign's speed, then go on for ``ticks``; the record begins there."""
-        self._at = list(self.arm.feedback(0).setpoint)
+        self._at = list(self.arm.feedback().setpoint)
         self._speed = [0.0] * len(self._at)
         self.tick(RUN_UP * COMMAND_TICKS + ticks)
         self.begun = self.world.ticks

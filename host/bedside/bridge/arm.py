@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bedside.bridge.connect import configure
-from bedside.bridge.envelope import Envelope
+from bedside.bridge.follow import Follower
 from bedside.cell import Cell
 from bedside.errors import BedsideError, LinkError, SurgeonError
 from bedside.link import causes, schema
@@ -71,7 +71,8 @@ class Arm:
         self._places = [
             [(_slot(channel), _slot(index)) for channel, index in enumerate(order)] for order in self._order
         ]
-        self._envelope = Envelope(cell.joint)
+        self._follower = Follower(cell)
+        self._command_hz = cell.arm.command_hz
         # Of each joint, which board drives it on which channel.
         self._drives = {
             index: (board, channel) for board, order in enumerate(self._order) for channel, index in enumerate(order)
@@ -104,7 +105,6 @@ class Arm:
         self.operator_seq = -1
         self.failure: LinkError | None = None
         self.gone: set[int] = set()
-        self._last: list[float] = []
 
     # ---- what the arm is -----------------------------------------------------------------
 
@@ -148,7 +148,7 @@ class Arm:
         """Whether every board has answered what was sent last."""
         return self._waiting == 0
 
-    def feedback(self, session: int) -> protocol.Feedback:
+    def feedback(self) -> protocol.Feedback:
         """Return the arm's state as the console is told it; a board that was never heard is at 0 and not homed."""
         joints = bytearray(_UNHEARD * self._n)
         boards = b""
@@ -164,7 +164,7 @@ class Arm:
             for at, to in places:
                 joints[to] = latest.packed_joints[at]
         counts = self.cycles, self.missed_cycles, self.round_us, self.state
-        return protocol.Feedback(session, seq, *counts, boards, bytes(joints))
+        return protocol.Feedback(seq, *counts, boards, bytes(joints))
 
     # ---- what it is told -----------------------------------------------------------------
 
@@ -183,6 +183,7 @@ class Arm:
         if not self.is_off:
             raise SurgeonError("the arm is on or stopping; disable it and wait until it is off")
         configure(self.cell, self.links, command_hz)
+        self._command_hz = command_hz
         self._silent_ns = [0] * len(self.links)
         self._owing_ns = [0] * len(self.links)
         try:
@@ -202,14 +203,19 @@ class Arm:
             raise SurgeonError("only an enabled arm can be paused")
         self._pause()
 
-    def resume(self, seq: int) -> None:
+    def resume(self, seq: int, command_hz: float) -> None:
         """Let a paused arm follow again, from where it is; nothing moves before a command.
 
-        Sequences count from ``seq``. Raises BedsideError when the arm does not stand still in PAUSED or a board
-        refuses; then it stays as it is, or stops.
+        Sequences count from ``seq``, the rate is that of the enable. Raises BedsideError when the arm does not stand
+        still in PAUSED or a board refuses; then it stays as it is, or stops.
         """
         if self._stopping or not self._paused:
             raise SurgeonError("only a paused arm can be resumed; enable a disabled one")
+        if command_hz != self._command_hz:
+            raise SurgeonError(
+                f"the arm was enabled for {self._command_hz:g} commands a second, not for {command_hz:g}; stream as "
+                "many, or disable and enable it"
+            )
         if any(latest is None or latest.phase != HOLDING or latest.state != PAUSED for latest in self._latest):
             raise SurgeonError("the arm has not come to rest in PAUSED on every board; try again, or disable it")
         try:
@@ -237,21 +243,17 @@ class Arm:
     def command(self, message: protocol.ServoJp, now_ns: int) -> None:
         """Check a command and send each board its part, at once. Raises SurgeonError; then nothing was sent."""
         self._check_enabled()
-        if len(message.position) != self._n:
-            raise SurgeonError(f"{len(message.position)} joints; this arm has {self._n}")
         if message.seq <= self.operator_seq:
             raise SurgeonError(f"command {message.seq} is not newer than {self.operator_seq}; late ones are dropped")
         if self._homing:
             # Joints have got their places, and their limits.
             self._begin_following(self.operator_seq)
-        position, velocity = message.position, message.velocity
-        self._envelope.check(position, velocity, self._last)
         if self._engaging:
             # Until every board has taken a command where the arm is, none follows: one that refuses holds all.
-            self._envelope.check_engagement(position, self._last)
-            position, velocity = self._last, [0.0] * self._n
+            position, velocity = self._follower.engage(message)
+        else:
+            position, velocity = self._follower.follow(message, now_ns)
         self.operator_seq = message.seq
-        self._last = position
         self._begin_round(now_ns)
         for board, indices in enumerate(self._order):
             frame = [schema.COMMAND, 0, message.seq]
@@ -375,9 +377,9 @@ class Arm:
         self._engaging = dict.fromkeys(range(len(self.links)), 0)
         self._homing = False
         self._home_failed = ""
-        self._envelope.update([self.is_homed(joint) for joint in range(self._n)])
+        homed = [self.is_homed(joint) for joint in range(self._n)]
+        self._follower.begin(self.feedback().position, homed, self._command_hz)
         self.operator_seq = seq
-        self._last = self.feedback(0).position
         self._paused = False
 
     def _pause(self) -> None:

@@ -10,8 +10,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from bedside.errors import SurgeonError
-from bedside.link.messages import FLAGS, PHASES, STATES
+from bedside.link.messages import PHASES, STATES
 from bedside.surgeon import protocol
+from bedside.surgeon.screen import joint_table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -59,24 +60,12 @@ class StatusFeed:
 
 
 def table_of(feedback: protocol.Feedback, joints: list[str], units: list[str]) -> Table:
-    """Return one line a joint: where it is, where it should be, how fast, the drive's share, and its flags."""
-    from rich.table import Table
-
+    """Return the arm's joints under a line on the bridge itself."""
     phases = {PHASES[board[2]] for board in feedback.boards}
     late = sum(board[5] for board in feedback.boards)
     title = f"{STATES[feedback.state]} ({', '.join(sorted(phases))})  round {feedback.round_us} us  "
     title += f"missed {feedback.missed}/{feedback.cycle} cycles  late ticks {late}"
-    table = Table(title=title, title_justify="left", box=None)
-    table.add_column("joint")
-    for column in ("measured", "setpoint", "velocity", "drive %"):
-        table.add_column(column, justify="right")
-    table.add_column("flags")
-    for index, (name, unit) in enumerate(zip(joints, units, strict=True)):
-        names = ", ".join(text for bit, text in FLAGS.items() if feedback.flags[index] & bit)
-        numbers = (feedback.position[index], feedback.setpoint[index], feedback.velocity[index])
-        cells = [f"{number:+.4f} {suffix}" for number, suffix in zip(numbers, (unit, unit, f"{unit}/s"), strict=True)]
-        table.add_row(name, *cells, f"{100 * feedback.output[index]:+.0f}", names)
-    return table
+    return joint_table(feedback, joints, units, title)
 
 
 def main(fd: str, joints: str, units: str) -> None:
@@ -99,7 +88,7 @@ def main(fd: str, joints: str, units: str) -> None:
                 continue
             if isinstance(message, protocol.Notice):
                 console.print(message.text, highlight=False, markup=False, soft_wrap=True)
-            elif live:
+            elif live and isinstance(message, protocol.Feedback):
                 live.update(table_of(message, names, of_units), refresh=True)
 
 

@@ -151,7 +151,9 @@ def _state(label: str, link: BoardLink, state: Feedback) -> Finding:
     if state.state == DISABLED:
         return ok(what, found) if state.phase == OFF else warn(what, found, "somebody presses the brake release")
     if state.state == FAULT:
-        return fail(what, f"{found}, {causes.name_of(state.cause)}", "see below; 'bedside drive --clear' clears it")
+        return fail(
+            what, f"{found}, {causes.name_of(state.cause)}", "see below; 'bedside local CELL.toml clear' clears it"
+        )
     return fail(what, found, "it is on; end what drives it")
 
 

@@ -63,7 +63,7 @@ def deep_findings(place: Place, answer: Answer) -> Iterator[Finding]:
     elif answer.kind is Kind.BOARD and answer.identity:
         if not answer.feedback or answer.feedback.state != DISABLED or answer.feedback.phase != OFF:
             found = f"refused: the board is not DISABLED and off but {state_text(answer.feedback)}"
-            yield fail(what, found, "disable it first, with 'bedside drive --clear' after a fault")
+            yield fail(what, found, "disable it first, with 'bedside local CELL.toml clear' after a fault")
             return
         repl, tick_hz = _repl_of(place, answer.identity), answer.identity.tick_hz
         if not repl:

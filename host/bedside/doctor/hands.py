@@ -98,7 +98,7 @@ def of(cell: Cell, port: str | None, say: Say) -> Iterator[list[Board]]:
             if feedback.state != DISABLED:
                 raise LinkError(
                     f"board '{slot.name}' is {state_text(feedback)}, not DISABLED; disable it first, with "
-                    "'bedside drive --clear' after a fault"
+                    "'bedside local CELL.toml clear' after a fault"
                 )
         configure(cell, links, cell.arm.command_hz)
         boards = []

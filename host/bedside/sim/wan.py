@@ -21,7 +21,7 @@ from bedside.clock import Alarm, be_on_time
 from bedside.errors import SurgeonError
 from bedside.sim.figures import Figures
 from bedside.sim.impairment import Impairment
-from bedside.surgeon.address import Address
+from bedside.surgeon.address import Endpoint
 
 Deliver = Callable[[bytes], object]
 
@@ -158,12 +158,12 @@ class Wan:
 class Consoles:
     """The sockets: one for all consoles, and towards the bridge one for each, so that it can tell them apart."""
 
-    def __init__(self, wan: Wan, near: Address, bridge: Address) -> None:
+    def __init__(self, wan: Wan, near: Endpoint, bridge: Endpoint) -> None:
         self._wan = wan
         self._bridge = bridge
         self._near = _socket()
-        self._towards_bridge: dict[Address, socket.socket] = {}
-        self._heard: dict[Address, int] = {}
+        self._towards_bridge: dict[Endpoint, socket.socket] = {}
+        self._heard: dict[Endpoint, int] = {}
         try:
             self._near.bind(near)
         except OSError as error:
@@ -171,7 +171,7 @@ class Consoles:
             raise SurgeonError(
                 f"address {near[0]}:{near[1]}: {error.strerror}; give --listen an address of this computer that is free"
             ) from None
-        self.address: Address = self._near.getsockname()
+        self.address: Endpoint = self._near.getsockname()
         wan.watch(self._near.fileno(), self._from_consoles)
 
     def close(self) -> None:
@@ -185,7 +185,7 @@ class Consoles:
             self._heard[console] = time.monotonic_ns()
             self._wan.pass_on(self._wan.up, data, len(data) + _HEADERS, far.send)
 
-    def _admit(self, console: Address) -> socket.socket:
+    def _admit(self, console: Endpoint) -> socket.socket:
         if len(self._towards_bridge) >= _CONSOLES:
             silent = min(self._heard, key=lambda one: self._heard[one])
             del self._heard[silent]
@@ -198,7 +198,7 @@ class Consoles:
         self._wan.watch(far.fileno(), lambda: self._from_bridge(far, console))
         return far
 
-    def _from_bridge(self, far: socket.socket, console: Address) -> None:
+    def _from_bridge(self, far: socket.socket, console: Endpoint) -> None:
         for data, _ in _received(far):
             self._wan.pass_on(self._wan.down, data, len(data) + _HEADERS, lambda data: self._near.sendto(data, console))
 
@@ -210,7 +210,7 @@ def _socket() -> socket.socket:
     return end
 
 
-def _received(end: socket.socket) -> Iterator[tuple[bytes, Address]]:
+def _received(end: socket.socket) -> Iterator[tuple[bytes, Endpoint]]:
     """Yield some of what waits at ``end``."""
     for _ in range(_AT_ONCE):
         try:
@@ -229,7 +229,7 @@ def _percentile(counts: Counter[int], percent: float) -> float:
     return next((step for step, so_far in zip(steps, reached, strict=True) if so_far >= rank), 0) * _STEP_NS / 1e6
 
 
-def run_relay(up: Way, down: Way, near: Address, bridge: Address, title: str) -> None:
+def run_relay(up: Way, down: Way, near: Endpoint, bridge: Endpoint, title: str) -> None:
     """Be the network between ``near``, where consoles send to, and ``bridge``, until SIGINT or SIGTERM.
 
     Raises SurgeonError.

@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from OpenSSL import SSL
 
 from bedside.errors import SurgeonError
+from bedside.surgeon.address import Address
 from bedside.surgeon.budget import Budget, Budgets
 from bedside.surgeon.credentials import BRIDGE, CONSOLES, Credentials, Peer
 from bedside.surgeon.dtls import DATAGRAM_MAX, RECEIVED_MAX, Association, context_for, drain, is_dtls
-
-# The third is a relay's flow number.
-Address = tuple[str, int] | tuple[str, int, int]
 
 _HANDSHAKE, _CLIENT_HELLO = 22, 1
 _EPOCH, _TYPE, _RANDOM = slice(3, 5), 13, slice(27, 59)

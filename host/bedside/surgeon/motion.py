@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bedside.errors import SurgeonError
-from bedside.joint import Joint
+from bedside.surgeon.protocol import JointFacts
 
 Sample = tuple[list[float], list[float]]
 
@@ -34,17 +34,15 @@ class Weave:
     and stay below a third of the joint's speed limit.
     """
 
-    def __init__(self, joints: list[Joint], duration_s: float) -> None:
+    def __init__(self, joints: list[JointFacts], duration_s: float) -> None:
         self.duration_s = duration_s
         self._swings = []
         for index, joint in enumerate(joints):
-            low, high = joint.limits.position
+            low, high = joint.position_min, joint.position_max
             widest = 0.35 if joint.unit == "rad" else 0.025
             # Frequencies in golden-ratio steps never line up, so the arm does not repeat itself.
             omega = 2 * math.pi * (0.18 + 0.22 * ((index * 0.618034) % 1.0))
-            amplitude = min(
-                widest, (high - low) / 4, joint.limits.velocity / 3 / omega, joint.limits.acceleration / 8 / omega**2
-            )
+            amplitude = min(widest, (high - low) / 4, joint.velocity / 3 / omega, joint.acceleration / 8 / omega**2)
             self._swings.append(((low + high) / 2, amplitude, omega, index * 0.9))
 
     def at(self, t: float) -> Sample:
@@ -84,7 +82,7 @@ class Recording:
         return positions, speeds
 
 
-def load_recording(path: Path, joints: list[Joint]) -> Recording:
+def load_recording(path: Path, joints: list[JointFacts]) -> Recording:
     """Read a CSV (or .csv.gz) with columns ``t_s``, ``pos_NAME``, ``vel_NAME``. Raises SurgeonError."""
     try:
         with gzip.open(path, "rt", newline="") if path.suffix == ".gz" else path.open(newline="") as file:
@@ -117,19 +115,19 @@ def load_recording(path: Path, joints: list[Joint]) -> Recording:
     return recording
 
 
-def _check_limits(path: Path, recording: Recording, joints: list[Joint]) -> None:
+def _check_limits(path: Path, recording: Recording, joints: list[JointFacts]) -> None:
     for index, joint in enumerate(joints):
-        low, high = joint.limits.position
+        low, high = joint.position_min, joint.position_max
         for line, (positions, speeds) in enumerate(zip(recording.positions, recording.speeds, strict=True), start=2):
             if not low <= positions[index] <= high:
                 raise SurgeonError(
                     f"{path}, line {line}: {joint.name} at {positions[index]:g} {joint.unit} is outside its limits "
                     f"{low:g} to {high:g}"
                 )
-            if abs(speeds[index]) > joint.limits.velocity:
+            if abs(speeds[index]) > joint.velocity:
                 raise SurgeonError(
                     f"{path}, line {line}: {joint.name} at {speeds[index]:g} {joint.unit}/s is above its limit "
-                    f"{joint.limits.velocity:g}"
+                    f"{joint.velocity:g}"
                 )
 
 
@@ -167,14 +165,14 @@ def _eased(t: float, ease: float) -> tuple[float, float]:
 class Approach:
     """From where the joints are to where a motion starts, at rest at both ends (minimum jerk, Flash and Hogan 1985)."""
 
-    def __init__(self, start: list[float], goal: list[float], joints: list[Joint]) -> None:
+    def __init__(self, start: list[float], goal: list[float], joints: list[JointFacts]) -> None:
         self._start = start
         self._change = [b - a for a, b in zip(start, goal, strict=True)]
         # A minimum-jerk move peaks at 1.875 times its mean speed and 5.77 times its length over its time squared.
         self.duration_s = 0.5
         for change, joint in zip(self._change, joints, strict=True):
-            by_speed = 1.875 * abs(change) / (joint.limits.velocity / 4)
-            by_acceleration = math.sqrt(5.774 * abs(change) / (joint.limits.acceleration / 4))
+            by_speed = 1.875 * abs(change) / (joint.velocity / 4)
+            by_acceleration = math.sqrt(5.774 * abs(change) / (joint.acceleration / 4))
             self.duration_s = max(self.duration_s, by_speed, by_acceleration)
 
     def at(self, t: float) -> Sample:

@@ -15,7 +15,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from bedside.errors import SurgeonError
-from bedside.surgeon.address import Address
+from bedside.surgeon.address import Endpoint
 from bedside.surgeon.relayed import (
     DATA,
     ID_BYTES,
@@ -29,7 +29,7 @@ from bedside.surgeon.relayed import (
     wrap,
 )
 
-Outgoing = list[tuple[bytes, Address]]
+Outgoing = list[tuple[bytes, Endpoint]]
 
 _S = 1_000_000_000
 # Ours are at most 1200 bytes of ciphertext; none of this length is cut to pieces on any path that carries IPv6.
@@ -82,7 +82,7 @@ class _Bucket:
 class _Bridge:
     """A registered bridge. ``is_proven``: its address received what was sent there."""
 
-    address: Address
+    address: Endpoint
     heard_ns: int
     flows: set[int]
     is_proven: bool = False
@@ -93,7 +93,7 @@ class _Bridge:
 class _Flow:
     """A console that joined a bridge."""
 
-    console: Address
+    console: Endpoint
     bridge_id: bytes
     heard_ns: int
     up: _Bucket = field(default_factory=lambda: _Bucket(_RATE, _BURST))
@@ -106,12 +106,12 @@ class Relay:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self._bridges: dict[bytes, _Bridge] = {}
-        self._id_at: dict[Address, bytes] = {}
+        self._id_at: dict[Endpoint, bytes] = {}
         self._flows: dict[int, _Flow] = {}
-        self._flow_at: dict[Address, int] = {}
+        self._flow_at: dict[Endpoint, int] = {}
         self._expired_ns = 0
 
-    def receive(self, data: bytes, sender: Address, now_ns: int) -> Outgoing:
+    def receive(self, data: bytes, sender: Endpoint, now_ns: int) -> Outgoing:
         """Take a datagram; return what to send, and to whom: at most one datagram."""
         self.expire(now_ns)
         if is_dtls(data):
@@ -144,7 +144,7 @@ class Relay:
             f"forwarded {counts[_UP]} up, {counts[_DOWN]} down, {counts[_BYTES]} bytes; dropped: {dropped or 'nothing'}"
         )
 
-    def _register(self, bridge_id: bytes, sender: Address, now_ns: int) -> Answer | None:
+    def _register(self, bridge_id: bytes, sender: Endpoint, now_ns: int) -> Answer | None:
         bridge = self._bridges.get(bridge_id)
         if bridge and bridge.address == sender:
             bridge.heard_ns = now_ns
@@ -166,11 +166,11 @@ class Relay:
         self._id_at[sender] = bridge_id
         return Answer.REGISTERED
 
-    def _has_room(self, sender: Address) -> bool:
+    def _has_room(self, sender: Endpoint) -> bool:
         beside = sum(address[0] == sender[0] for address in self._id_at)
         return len(self._bridges) < _BRIDGES and beside < _BRIDGES_A_HOST
 
-    def _join(self, bridge_id: bytes, sender: Address, now_ns: int) -> Answer:
+    def _join(self, bridge_id: bytes, sender: Endpoint, now_ns: int) -> Answer:
         number = self._flow_at.get(sender)
         if number is not None:
             if self._flows[number].bridge_id == bridge_id:
@@ -190,7 +190,7 @@ class Relay:
         bridge.flows.add(number)
         return Answer.JOINED
 
-    def _from_console(self, data: bytes, sender: Address, now_ns: int) -> Outgoing:
+    def _from_console(self, data: bytes, sender: Endpoint, now_ns: int) -> Outgoing:
         number = self._flow_at.get(sender)
         if number is None:
             return self._drop("from a stranger")
@@ -203,7 +203,7 @@ class Relay:
             return self._drop("too many")
         return self._forward(_UP, wrap(number, data), bridge.address)
 
-    def _from_bridge(self, data: bytes, sender: Address, now_ns: int) -> Outgoing:
+    def _from_bridge(self, data: bytes, sender: Endpoint, now_ns: int) -> Outgoing:
         bridge_id = self._id_at.get(sender)
         if bridge_id is None:
             return self._drop("from a stranger")
@@ -222,7 +222,7 @@ class Relay:
             return self._drop("too many")
         return self._forward(_DOWN, datagram, flow.console)
 
-    def _forward(self, way: str, data: bytes, target: Address) -> Outgoing:
+    def _forward(self, way: str, data: bytes, target: Endpoint) -> Outgoing:
         self.counts[way] += 1
         self.counts[_BYTES] += len(data)
         return [(data, target)]
@@ -243,7 +243,7 @@ class Relay:
         self._bridges[flow.bridge_id].flows.discard(number)
 
 
-def run_relay(listen: Address) -> None:
+def run_relay(listen: Endpoint) -> None:
     """Relay at ``listen`` until interrupted; tell once a minute and at the end what passed. Raises SurgeonError."""
     relay = Relay()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as end:

@@ -19,7 +19,7 @@ def add_parsers(commands: Commands) -> None:
 
 
 def _relay(arguments: argparse.Namespace) -> None:
-    from bedside.surgeon.address import parse
+    from bedside.surgeon.address import parse_address
     from bedside.surgeon.relay import run_relay
 
-    run_relay(parse(arguments.listen))
+    run_relay(parse_address(arguments.listen))

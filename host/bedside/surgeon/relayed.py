@@ -20,6 +20,8 @@ from bedside.errors import SurgeonError
 MARK = 0xB5
 REGISTER, JOIN, DATA = 1, 2, 3
 ID_BYTES = 16
+# What a bridge calls a console with that waits for it. No relay takes part in that.
+KNOCK = bytes((MARK, 0))
 # How often a bridge registers and a console joins again: translations of UDP are kept for 30 s at the least that
 # RFC 4787 lets them, and a relay that was started anew learns of both within this time.
 REPEAT_S = 5.0
