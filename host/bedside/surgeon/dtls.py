@@ -24,7 +24,8 @@ MESSAGE_MAX = DATAGRAM_MAX - 37
 RECEIVED_MAX = 1500
 _SUITES = b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305"
 _HEADER = 13
-_DTLS_1_2 = 0xFEFD
+# OpenSSL's SSL_MODE_NO_AUTO_CHAIN, and its number of DTLS 1.2; pyOpenSSL has no names for them.
+_NO_AUTO_CHAIN, _DTLS_1_2 = 0x8, 0xFEFD
 
 
 @dataclass
@@ -171,6 +172,8 @@ def context_for(credentials: Credentials, roles: tuple[str, ...], name: str | No
     context.set_min_proto_version(_DTLS_1_2)
     context.set_max_proto_version(_DTLS_1_2)
     context.set_options(SSL.OP_NO_TICKET | SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_QUERY_MTU)
+    # Both ends have the site's certificate: without it, each side's part of a handshake fits a datagram.
+    context.set_mode(_NO_AUTO_CHAIN)
     # A resumed session would not show its certificate again.
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     context.set_cipher_list(_SUITES)
