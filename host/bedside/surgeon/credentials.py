@@ -32,7 +32,7 @@ SECRET_SIZE = 16
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}")
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 # Ten thousand revoked certificates take half of it; more would keep a bridge's loop waiting.
-_FILE_MAX = 1 << 20
+_FILE_MAX = 1 << 19
 # The bridge asks in every cycle, and a revocation list reaches it by hand.
 _LOOK_S = 1.0
 _ANEW = "copy the folder anew from where the site's keys are, or make another with 'bedside keys'"
@@ -100,7 +100,10 @@ class Revocations:
         if now_s - self._looked_s >= _LOOK_S:
             self._looked_s = now_s
             self._look()
-        return serial in self._serials
+        # A list may be long. Going through it is left to the library, once for each peer.
+        if serial not in self._known:
+            self._known[serial] = self._list.get_revoked_certificate_by_serial_number(serial) is not None
+        return self._known[serial]
 
     def _look(self) -> None:
         seen = _mark(self._path)
@@ -109,7 +112,7 @@ class Revocations:
         self._seen = seen
         try:
             new = load_list(self._path, self._site)
-            if number_of(new) < self._number:
+            if number_of(new) < number_of(self._list):
                 raise SurgeonError(f"{self._path}: an older revocation list than the one in use; {_ANEW}")
         except SurgeonError as error:
             self.problem = f"{error}; until then the list read before counts"
@@ -118,8 +121,8 @@ class Revocations:
         self.problem = None
 
     def _take(self, new: CertificateRevocationList) -> None:
-        self._number = number_of(new)
-        self._serials = frozenset(entry.serial_number for entry in new)
+        self._list = new
+        self._known: dict[int, bool] = {}
 
 
 @dataclass(frozen=True)

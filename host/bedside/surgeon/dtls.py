@@ -22,6 +22,8 @@ DATAGRAM_MAX = 1200
 MESSAGE_MAX = DATAGRAM_MAX - 37
 # Ethernet carries nothing longer in one piece, and no Bedside sends it.
 RECEIVED_MAX = 1500
+# More than a handshake's longest part, and than messages that wait together.
+_READ = 1 << 14
 _SUITES = b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305"
 _HEADER = 13
 # OpenSSL's SSL_MODE_NO_AUTO_CHAIN, and its number of DTLS 1.2; pyOpenSSL has no names for them.
@@ -224,8 +226,10 @@ def drain(connection: SSL.Connection) -> bytes:
     """Return what OpenSSL has to send."""
     found = b""
     with contextlib.suppress(SSL.WantReadError):
-        while True:
-            found += connection.bio_read(1 << 14)
+        found = connection.bio_read(_READ)
+        # A full read may have left something; asking for nothing takes an exception, as long as sealing a message.
+        while len(found) % _READ == 0:
+            found += connection.bio_read(_READ)
     return found
 
 

@@ -24,13 +24,13 @@ _S = 1_000_000_000
 _ASSOCIATIONS = 16
 # The one in use, and the one that takes its place after a change of address.
 _PER_NAME = 2
-# Each costs some 50 kB, and a second in which more than a few consoles call is an attack.
+# Each costs some 70 kB, and a second in which more than a few consoles call is an attack.
 _HALF_OPEN = 8
 # Three rounds by satellite take 2 s; the timers of 1, 2 and 4 s have then mended three losses.
 _HANDSHAKE_NS = 10 * _S
 # A console says something many times a second; a dead one must not keep its place.
 _IDLE_NS = 30 * _S
-# A handshake costs the bridge's loop up to 5 ms in two pieces: at most 2 % of its time.
+# A handshake costs the bridge's loop up to 5 ms in three pieces: at most 2 % of its time.
 _HANDSHAKES_PER_S, _HANDSHAKES_BURST = 4, 4
 # An answer to a ClientHello costs 12 us: at most 1 % of the loop's time.
 _HELLOS_PER_S, _HELLOS_BURST = 500, 50
