@@ -11,7 +11,7 @@ from core.command import take
 from core.configure import configure, configure_homing, unhome
 from core.homing import home
 from core.report import report
-from ports import RESET_CAUSE
+from ports import LOCAL_OFF, RESET_CAUSE, SWITCHES
 from tick import tick
 from wire import cbor, frames
 from wire import messages as M
@@ -44,7 +44,7 @@ _HELD = const(45)
 _DISCARDING = const(46)
 
 # The identity's longest size: its numbers and text heads, and those of each joint; names come on top.
-_IDENTITY_SIZE = 44
+_IDENTITY_SIZE = 45
 _IDENTITY_JOINT = 17
 
 # Outputs that have not risen to what held the joints by then, beyond what their slew takes, never will.
@@ -54,6 +54,10 @@ _SETTLE_MS = 30
 # The torque goes in a third of this, slow enough that a joint whose brake does not hold has not gone far when it is
 # caught; in the rest one that falls slowly shows.
 _YIELD_MS = 192
+# A board that asks for no proof waits longer for one than any age.
+_NEVER = const(0x3FFFFFFF)
+# Before the first proof: where ages stop growing.
+_NO_PROOF = const(0x20000000)
 # A solid-state contact and its input take some milliseconds; a relay of a loop outlasts such a gap.
 _LOOP_HALF_MS = 8
 # The bridge enables the boards of an arm one after another, and a busy computer takes its time.
@@ -112,16 +116,26 @@ class Board:
     """A motor-controller board: its records, its port, its link, and the ``ring`` of its black box.
 
     ``build`` names the flashed firmware and configuration that run, if they were flashed; ``arm`` whose board it is.
+    ``proof`` has the consoles' keys, if there are any; it is loaded behind this module, whose own need more memory.
     """
 
     def __init__(  # type: ignore[no-untyped-def]
-        self, port, name: str, uid: str, joint_names: list[str], ring: Ring, build: str = "", arm: str = ""
+        self,
+        port,
+        name: str,
+        uid: str,
+        joint_names: list[str],
+        ring: Ring,
+        proof,
+        build: str = "",
+        arm: str = "",
     ) -> None:
         self.port = port
         self.name = name
         self.uid = uid
         self.build = build
         self.arm = arm
+        self._proof = proof
         self.joint_names = joint_names
         self.n = len(joint_names)
         joints_size = sum([_IDENTITY_JOINT + len(joint) for joint in joint_names])
@@ -142,6 +156,7 @@ class Board:
         self.board[L.SETTLE] = port.tick_hz * _SETTLE_MS // 1000
         self.board[L.YIELD] = port.tick_hz * _YIELD_MS // 1000
         self.board[L.LOOP_HALF] = port.tick_hz * _LOOP_HALF_MS // 1000
+        self.board[L.PROOF_AGE] = _NO_PROOF
         self.reset_cause = port.inputs[RESET_CAUSE]
         self._line = bytearray(_CHUNK + _CHUNK_SIZE + _LINE_SPARE)
         self._chunk = memoryview(self._line)[_CHUNK : _CHUNK + _CHUNK_SIZE]
@@ -258,6 +273,7 @@ class Board:
         if idle:
             # A new host, perhaps a new console: operator sequences begin anew.
             board[L.OPERATOR_SEQ] = 0
+            self._proof.begin_anew()
         self._send_identity()
 
     def _is_idle(self) -> bool:
@@ -267,6 +283,8 @@ class Board:
     def _manage(self, kind: int) -> None:
         if kind == M.STATE_COMMAND:
             self._state_command()
+        elif kind == M.PROVE:
+            self._prove()
         elif not self._is_idle():
             self._refuse(M.REFUSED_NOT_DISABLED, -1, self.board[L.PHASE])
         elif kind == M.CONFIGURE_JOINT or kind == M.CONFIGURE_HOMING:
@@ -281,6 +299,39 @@ class Board:
             self._send(encode(self._out, self._message, self._box.head(self._message)))
         elif kind == M.READ_BOX:
             self._read_box(self._message[2])
+
+    def _prove(self) -> None:
+        proof = self._proof
+        if proof.fault:
+            self._refuse(M.REFUSED_KEYS, -1, proof.fault)
+            return
+        self._end_proofs()
+        slot = proof.slot_of(self._message)
+        why = proof.take(self.records, self._message, slot)
+        if why:
+            self._refuse_command(why)
+        if slot >= 0:
+            self._send(encode(self._out, self._reply, proof.report(self.records, self._reply, slot)))
+
+    def _end_proofs(self) -> None:
+        """Let no proof count any more that was made before the board went off."""
+        if self._proof.is_used and self._is_idle():
+            self._proof.renew()
+            self.board[L.PROOF_AGE] = _NO_PROOF
+
+    def _may_move(self) -> bool:
+        """Return whether a person and a proof allow motion; tell the host what does not."""
+        board = self.board
+        self._end_proofs()
+        if self.port.inputs[SWITCHES] & LOCAL_OFF:
+            self._refuse(L.REFUSED_LOCAL_SWITCH, -1, board[L.PHASE])
+        elif self._proof.fault:
+            self._refuse(M.REFUSED_KEYS, -1, self._proof.fault)
+        elif board[L.PROOF_AGE] > board[L.PROOF_TIMEOUT]:
+            self._refuse(M.REFUSED_NOT_PROVEN, -1, board[L.PROOF_AGE])
+        else:
+            return True
+        return False
 
     def _read_box(self, place: int) -> None:
         if place >= self.board[L.BOX_SIZE]:
@@ -319,7 +370,7 @@ class Board:
         elif wanted == M.RESUME:
             if board[L.STATE] != L.PAUSED or phase != L.HOLDING or board[L.SETTLING]:
                 self._refuse(M.REFUSED_NOT_PAUSED, -1, phase)
-            else:
+            elif self._may_move():
                 board[L.OPERATOR_SEQ] = self._message[2]
                 board[L.REQUEST] = L.REQUEST_RESUME
         elif phase == L.RELEASED:
@@ -328,8 +379,9 @@ class Board:
             self._refuse(M.REFUSED_NOT_DISABLED, -1, phase)
         elif not self._configured():
             self._refuse(M.REFUSED_NOT_CONFIGURED, -1, 0)
-        else:
+        elif self._may_move():
             board[L.OPERATOR_SEQ] = self._message[2]
+            self._proof.is_used = True
             # No tool that sends Ctrl-C when it is connected to the console takes the torque away.
             micropython.kbd_intr(-1)
             board[L.REQUEST] = L.REQUEST_ENABLE
@@ -359,6 +411,8 @@ class Board:
         board[L.LATE_MAX] = message[8]
         board[L.LOOP_BOARDS] = message[9]
         board[L.LOOP_SLOT] = message[10]
+        board[L.PROOF_TIMEOUT] = board[L.OPERATOR_TIMEOUT] if self._proof.is_needed else _NEVER
+        board[L.PROOF_MAX_AGE] = self._ticks_of_us(message[11])
         self._set_build_max()
 
     def _configure_joint(self, take_up) -> None:  # type: ignore[no-untyped-def]
@@ -422,7 +476,7 @@ class Board:
 
     def _send_identity(self) -> None:
         fields: list[int | str] = [M.IDENTITY, self.board[L.LINK_SEQ], M.SCHEMA, VERSION, self.board[L.TICK_HZ]]
-        fields += [self.reset_cause, self.name, self.uid, self.build, self.arm]
+        fields += [self.reset_cause, self.name, self.uid, self.build, self.arm, len(self._proof.ids)]
         for name, joint in zip(self.joint_names, self.joints):
             fields += [name, joint[L.POSITION_MIN], joint[L.POSITION_MAX], joint[L.VELOCITY_MAX]]
         self._send(array_of(fields, self._out))

@@ -34,9 +34,12 @@ def main(*arguments: str, build: str = "") -> None:
             ring = Ring(len(config["joints"]), port.tick_hz)
             # Only now, because what loading leaves behind is in small pieces.
             from executive import Board
+            from proof import proof_at
 
             arm = config.get("role", "").split("/")[0]
-            board = Board(port, config["name"], config["uid"], config["joints"], ring, build, arm)
+            # In the root of the flash, which an update leaves alone; one that was not flashed is told where.
+            proof = proof_at(config.get("keys", "keys.json"))
+            board = Board(port, config["name"], config["uid"], config["joints"], ring, proof, build, arm)
             port.start(board.tick)
             board.run()
     finally:

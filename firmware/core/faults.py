@@ -45,6 +45,7 @@ RUN_LOOP_STUCK = 20
 BRAKE_FAILED = 21
 SENSOR = 22
 HOMING_BLOCKED = 23
+PROOF_TIMEOUT = 24
 
 TABLE = (
     (OPERATOR_TIMEOUT, PAUSE),
@@ -71,6 +72,7 @@ TABLE = (
     (BRAKE_FAILED, HOLD),
     (SENSOR, TRIP),
     (HOMING_BLOCKED, TRIP),
+    (PROOF_TIMEOUT, PAUSE),
 )
 
 # Faults after which nobody knows where the joint is.

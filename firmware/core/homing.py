@@ -95,12 +95,15 @@ _HOME_SENSOR_SCALE = const(25)
 _HOME_INDEX = const(2)
 _HOME_END_STOP = const(3)
 _HOME_SENSOR = const(4)
+_INPUT_SWITCHES = const(2)
+_INPUT_LOCAL_OFF = const(32)
 _INPUT_COUNT = const(4)
 _INPUT_INDEX_COUNT = const(20)
 _INPUT_INDEX_PASSES = const(28)
 _INPUT_SENSOR = const(36)
 _REFUSED_OPERATOR_SEQUENCE = const(35)
 _REFUSED_NOT_ENABLED = const(37)
+_REFUSED_LOCAL_SWITCH = const(57)
 _REFUSED_POSITION_LIMIT = const(40)
 _REFUSED_CHANNEL = const(44)
 _REFUSED_HOME_NOT_FOUND = const(49)
@@ -159,6 +162,9 @@ def home(records, homes, inputs, message) -> int:
     sequence = m[_SEQUENCE]
     channel = (m[_CHANNEL] ^ s) - s
     b[_REFUSAL_CHANNEL] = 0 - 1
+    if ptr32(inputs)[_INPUT_SWITCHES] & _INPUT_LOCAL_OFF:
+        b[_REFUSAL_VALUE] = phase
+        return _REFUSED_LOCAL_SWITCH
     if phase != _RUN and phase != _OPENING and phase != _BUILDING:
         b[_REFUSAL_VALUE] = b[_STATE]
         return _REFUSED_NOT_ENABLED

@@ -153,6 +153,9 @@ YIELD = 64  # ticks in which the torque goes once the brakes have closed behind 
 YIELDS = 65  # the brakes that close have a hold before them
 SHIFT = 66  # where a joint is turns out to be this much further; or for how many ticks it has pushed
 SHIFT_CHANNEL = 67  # which joint
+PROOF_AGE = 68  # ticks since the last proof that a surgeon is there; saturates
+PROOF_TIMEOUT = 69  # ticks; beyond any age on a board without keys
+PROOF_MAX_AGE = 70  # ticks, of a proof's stamp
 BOARD_SIZE = 80
 
 # ---- homing record, one a joint, apart from the control records because the tick has no use for it
@@ -268,3 +271,7 @@ REFUSED_HOME_NOT_FOUND = 49
 REFUSED_HOME_UNSURE = 50
 REFUSED_HOMING = 51
 REFUSED_HOME_OUTSIDE = 52
+REFUSED_PROOF_KEY = 53
+REFUSED_PROOF_WRONG = 54
+REFUSED_PROOF_STALE = 55
+REFUSED_LOCAL_SWITCH = 57

@@ -1,4 +1,4 @@
-"""What the board as a whole watches in every tick: its two clocks, its supply, its switches, its own punctuality."""
+"""What the board as a whole watches in every tick: its clocks, its supply, its switches, its own punctuality."""
 
 import micropython
 from micropython import const
@@ -18,6 +18,10 @@ _TIMER = const(17)
 _SETTLING = const(18)
 _CLOSE_TIME = const(22)
 _LATE_TICKS = const(24)
+_REQUEST = const(26)
+_EVENT = const(27)
+_EVENT_CHANNEL = const(28)
+_EVENT_VALUE = const(29)
 _SUPPLY_OUT = const(32)
 _WATCH_VALUE = const(34)
 _LAST_US = const(38)
@@ -25,6 +29,9 @@ _PERIOD_US = const(39)
 _SLIP_US = const(47)
 _LOOP_BOARDS = const(48)
 _LOOP_WAITS = const(52)
+_EVENT_TICK = const(63)
+_PROOF_AGE = const(68)
+_PROOF_TIMEOUT = const(69)
 _THEN_BRAKE = const(20)
 _DISABLED = const(0)
 _PAUSED = const(2)
@@ -40,6 +47,9 @@ _INPUT_SWITCHES = const(2)
 _INPUT_E_STOP = const(1)
 _INPUT_BRAKE_RELEASE = const(2)
 _INPUT_RUN_LOOP = const(16)
+_INPUT_LOCAL_OFF = const(32)
+_REQUEST_STOP = const(2)
+_REFUSED_LOCAL_SWITCH = const(57)
 
 _CODE_OPERATOR_TIMEOUT = const(1)
 _CODE_LINK_TIMEOUT = const(3)
@@ -50,6 +60,7 @@ _CODE_TICK_LATE = const(16)
 _CODE_E_STOP = const(17)
 _CODE_NOT_BUILT = const(18)
 _CODE_RUN_LOOP = const(19)
+_CODE_PROOF_TIMEOUT = const(24)
 
 # Ages stop growing here instead of wrapping: a stale command can never look fresh. A tick adds less than 2^21.
 _AGE_MAX = const(536870912)
@@ -63,9 +74,10 @@ _SUPPLY_TICKS = const(3)
 def watch(b: ptr32, inputs: ptr32) -> int:
     """Begin a tick: age the clocks, check the board; return the gravest fault's code, its measure in WATCH_VALUE.
 
-    Operator age counts from the last newer operator sequence, link age from the last valid frame. Both count ticks,
-    and with them the periods that late ticks have missed. A tick that begins half a period late is counted. A board
-    that was never configured has nothing to check, but its brakes can be released.
+    Operator age counts from the last newer operator sequence, proof age from the last proof that a surgeon is there,
+    link age from the last valid frame. All count ticks, and with them the periods that late ticks have missed. A tick
+    that begins half a period late is counted. A board that was never configured has nothing to check, but its brakes
+    can be released.
     """
     now_us = inputs[_INPUT_TIME_US]
     period_us = b[_PERIOD_US]
@@ -90,6 +102,10 @@ def watch(b: ptr32, inputs: ptr32) -> int:
     if age < _AGE_MAX:
         age += passed
         b[_OPERATOR_AGE] = age
+    proof = b[_PROOF_AGE]
+    if proof < _AGE_MAX:
+        proof += passed
+        b[_PROOF_AGE] = proof
     silence = b[_LINK_AGE]
     if silence < _AGE_MAX:
         silence += passed
@@ -130,12 +146,23 @@ def watch(b: ptr32, inputs: ptr32) -> int:
     elif switches & _INPUT_E_STOP:
         code = int(_CODE_E_STOP)
     elif phase >= _BUILDING and phase < _CLOSING:
+        if switches & _INPUT_LOCAL_OFF and b[_THEN_BRAKE] == 0:
+            # A person's word, as a stop by command is: no fault, and nothing latches.
+            b[_REQUEST] = _REQUEST_STOP
+            if b[_EVENT] == 0:
+                b[_EVENT] = _REFUSED_LOCAL_SWITCH
+                b[_EVENT_CHANNEL] = 0 - 1
+                b[_EVENT_VALUE] = phase
+                b[_EVENT_TICK] = b[_TICK]
         if silence > b[_LINK_TIMEOUT]:
             code = int(_CODE_LINK_TIMEOUT)
             value = silence
-        elif phase == _RUN and age > b[_OPERATOR_TIMEOUT]:
+        elif phase == _RUN and (age > b[_OPERATOR_TIMEOUT] or proof > b[_PROOF_TIMEOUT]):
             code = int(_CODE_OPERATOR_TIMEOUT)
             value = age
+            if age <= b[_OPERATOR_TIMEOUT]:
+                code = int(_CODE_PROOF_TIMEOUT)
+                value = proof
         elif b[_LOOP_BOARDS] and not switches & _INPUT_RUN_LOOP and phase != _BUILDING and b[_THEN_BRAKE] == 0:
             code = int(_CODE_RUN_LOOP)
         elif b[_TIMER] == 0:

@@ -29,6 +29,7 @@ E_STOP = 1
 BRAKE_RELEASE = 2
 MAINTENANCE_STRAP = 4  # asked for at boot only
 RUN_LOOP = 16  # the run loop is alive, seen behind the contacts of all boards
+LOCAL_OFF = 32  # the local switch, if there is one, forbids motion
 DRIVE_FAULTS_SHIFT = 8
 DRIVE_FAULT = 256
 

@@ -6,7 +6,7 @@ import micropython
 from micropython import const
 
 # The first 31 bits of the SHA-256 of protocol.cddl without comments and blanks; a test holds it against the file.
-SCHEMA = 24322436
+SCHEMA = 726170551
 
 IDENTIFY = 1
 CONFIGURE_BOARD = 2
@@ -19,14 +19,17 @@ READ_BOX = 8
 HOLD_BOX = 9
 HOME = 10
 CONFIGURE_HOMING = 11
+PROVE = 12
 IDENTITY = 16
 FEEDBACK = 17
 EVENT = 18
 BOX_PART = 19
 BOX = 20
+WITNESS = 21
 
 FEEDBACK_HEAD = 10
 FEEDBACK_JOINT = 5
+WITNESS_HEAD = 10
 
 DISABLE = 0
 ENABLE = 1
@@ -45,6 +48,8 @@ REFUSED_CHANNEL = 44
 REFUSED_CONFIGURATION = 45
 REFUSED_NOT_PAUSED = 47
 REFUSED_RELEASED = 48
+REFUSED_NOT_PROVEN = 56
+REFUSED_KEYS = 58
 
 _INT_MAX = 0x7FFFFFFF
 
@@ -52,7 +57,7 @@ _INT_MAX = 0x7FFFFFFF
 CONFIGURE_BOARD_RANGES = array(
     "i",
     (2, 2, 0, _INT_MAX, 500, 100_000, 10_000, 500_000, 5_000, 200_000, 0, 60_000)
-    + (0, 100_000, 1, 100_000, 100, 1_000_000, 0, 16, 0, 15),
+    + (0, 100_000, 1, 100_000, 100, 1_000_000, 0, 16, 0, 15, 10_000, 1_000_000),
 )
 CONFIGURE_JOINT_RANGES = array(
     "i",
@@ -87,6 +92,7 @@ _RANGES = {
     HOLD_BOX: array("i", (9, 9, 0, _INT_MAX, 0, 2)),
     HOME: array("i", (10, 10, 0, _INT_MAX, 0, _INT_MAX, -1, 7)),
     CONFIGURE_HOMING: CONFIGURE_HOMING_RANGES,
+    PROVE: array("i", (12, 12) + (0, _INT_MAX) * 2 + (-1, 0x3FFFFFFF, 0, _INT_MAX) + (-_INT_MAX - 1, _INT_MAX) * 4),
 }
 
 _COMMAND = const(4)

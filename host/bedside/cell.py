@@ -76,12 +76,14 @@ class Arm(Struct, forbid_unknown_fields=True):
 
     Two missing commands make the setpoint slow down; ``operator_timeout_ms`` without one pauses the arm, which then
     holds for ``hold_ms`` before its brakes close; ``link_timeout_ms`` without a word from the bridge stops it for good.
+    A console's proof that it sees the arm counts if what it saw is younger than ``proof_max_age_ms``.
     """
 
     name: Name
     command_hz: Annotated[float, Meta(ge=10, le=2000)] = 200
     operator_timeout_ms: Annotated[float, Meta(ge=10, le=500)] = 100
     link_timeout_ms: Annotated[float, Meta(ge=5, le=200)] = 30
+    proof_max_age_ms: Annotated[float, Meta(ge=10, le=1000)] = 500
     hold_ms: Annotated[int, Meta(ge=0, le=60_000)] = 2000
     cycle_hz: Annotated[float, Meta(ge=CYCLE_HZ_MIN, le=2000)] = CYCLE_HZ
     listen: str = "127.0.0.1:36010"
@@ -289,7 +291,7 @@ def _check_run_loop(loop: RunLoop, joints: list[Joint]) -> None:
 def _check_identity(arm: str, board: str, joints: list[str]) -> None:
     """Check that what the board tells of itself fits one frame of 252 bytes: its id, and the build that was flashed."""
     identifier = max(16, len(board) + 4)  # a chip's, or a simulated board's name again
-    size = 60 + len(arm) + len(board) + identifier + sum(17 + len(joint) for joint in joints)
+    size = 61 + len(arm) + len(board) + identifier + sum(17 + len(joint) for joint in joints)
     if size > 252:
         over = f"its name and those of its {len(joints)} joints are {size - 252} letters too long"
         raise CellError(f"board '{board}': {over}")

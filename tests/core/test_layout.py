@@ -19,7 +19,10 @@ OTHERS = {
     "REACT_": faults,
     "CODE_": faults,
 }
-SOURCES = [*sorted((FIRMWARE / "core").glob("*.py")), FIRMWARE / "executive.py", FIRMWARE / "tick.py"]
+SOURCES = [
+    *sorted((FIRMWARE / "core").glob("*.py")),
+    *(FIRMWARE / f"{name}.py" for name in ("executive", "proof", "tick")),
+]
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)

@@ -27,6 +27,7 @@ from ports import (
     DRIVES,
     E_STOP,
     INPUTS_SIZE,
+    LOCAL_OFF,
     OUTPUT,
     OUTPUTS_SIZE,
     SUPPLY_MV,
@@ -48,6 +49,7 @@ PARAMETERS = {
     "SUPPLY_MAX": 30_000,
     "LATE_MAX": 500,
     "PERIOD_US": 1000,
+    "PROOF_TIMEOUT": 1,
 }
 # What a joint's hardware does.
 TORQUE, BRAKE_OPEN = 1, 2
@@ -57,11 +59,12 @@ STOPPING = {L.OFF, L.RELEASED, L.RAMP, L.HOLDING, L.CLOSING}
 
 @dataclass(frozen=True)
 class Input:
-    """What comes in one tick: a request, news on both clocks, the joint's doings, a fault, the brake release."""
+    """What comes in one tick: a request, news on the clocks, the joint's doings, a fault, switches."""
 
     request: int = L.REQUEST_NONE
     operator: bool = True
     link: bool = True
+    proof: bool = True
     moving: bool = False
     built: bool = True
     engage: bool = False
@@ -75,7 +78,7 @@ REQUESTS = range(L.REQUEST_NONE, L.REQUEST_RESUME + 1)
 JOINT_FAULTS = (faults.FOLLOWING_ERROR, faults.STANDSTILL, faults.MOVED_WHILE_OFF, faults.BRAKE_FAILED)
 INPUTS = [
     *(
-        Input(request, operator, link, moving, built, engage)
+        Input(request, operator, link, moving=moving, built=built, engage=engage)
         for request, operator, link, (moving, built, engage) in product(
             REQUESTS,
             (True, False),
@@ -84,9 +87,10 @@ INPUTS = [
         )
     ),
     *(Input(request, fault=fault) for request, fault in product(REQUESTS, JOINT_FAULTS)),
+    *(Input(request, proof=False) for request in REQUESTS),
     *(Input(request, late_us=600) for request in REQUESTS),
     *(Input(request, supply_mv=supply) for request, supply in product(REQUESTS, (10_000, 40_000))),
-    *(Input(request, switches=switch) for request, switch in product(REQUESTS, (E_STOP, BRAKE_RELEASE))),
+    *(Input(request, switches=switch) for request, switch in product(REQUESTS, (E_STOP, BRAKE_RELEASE, LOCAL_OFF))),
 ]
 
 # How far the operator has come back from the last stop: cleared, enabled (or resumed), engaged.
@@ -121,6 +125,7 @@ class Machine:
         board[L.EVENT] = board[L.EVENT_CHANNEL] = board[L.EVENT_VALUE] = board[L.WATCH_VALUE] = 0
         board[L.OPERATOR_AGE] = min(board[L.OPERATOR_AGE], board[L.OPERATOR_TIMEOUT] + 1)
         board[L.LINK_AGE] = min(board[L.LINK_AGE], board[L.LINK_TIMEOUT] + 1)
+        board[L.PROOF_AGE] = min(board[L.PROOF_AGE], board[L.PROOF_TIMEOUT] + 1)
         return (*board, self.tripped, self.way_back)
 
     def restore(self, key: tuple[int, ...]) -> None:
@@ -134,6 +139,8 @@ class Machine:
             board[L.OPERATOR_AGE] = 0
         if now.link:
             board[L.LINK_AGE] = 0
+        if now.proof:
+            board[L.PROOF_AGE] = 0
         if now.engage and board[L.PHASE] == L.RUN:
             board[L.ENGAGED] = 1
             self.way_back = max(self.way_back, ENGAGED) if self.way_back >= ENABLED_AGAIN else self.way_back
@@ -193,6 +200,7 @@ def test_every_state_and_phase_is_among_those_visited(transitions: list[tuple[An
     codes = {after[L.CAUSE] for *_, after in transitions}
     injected = set(JOINT_FAULTS) | {faults.UNDERVOLTAGE, faults.OVERVOLTAGE, faults.TICK_LATE, faults.E_STOP}
     own = {faults.OPERATOR_TIMEOUT, faults.LINK_TIMEOUT, faults.HOLD_TIMEOUT, faults.NOT_BUILT}
+    own.add(faults.PROOF_TIMEOUT)
     assert codes == injected | own | {0}
 
 

@@ -72,7 +72,7 @@ def identity(
     """Return the frame of an identity."""
     described = [word for joint in joints for word in (joint, 0, 0, 0)]
     return frames.encode(
-        [schema.IDENTITY, seq, schema_hash, firmware, 1000, 0, name, f"uid-{name}", build, arm, *described]
+        [schema.IDENTITY, seq, schema_hash, firmware, 1000, 0, name, f"uid-{name}", build, arm, 0, *described]
     )
 
 

@@ -83,7 +83,7 @@ def test_files_are_held_against_the_manifest_and_that_against_what_the_board_tol
     manifest = json.dumps({"loader": {"sha256": "cd"}, "files": {"program.mpy": {"sha256": "ab", "size": 1}}})
     build = sha256(manifest.encode()).hexdigest()[:16]
     whole = survey({"a": {}, "b": {"program.mpy": "ab"}})
-    who = Identity(0, 0, "0.1.0", 1000, 0, "base", "uid", build, "psm1", [])
+    who = Identity(0, 0, "0.1.0", 1000, 0, "base", "uid", build, "psm1", 0, [])
     found = deep._files("base", whole, inside({"b": manifest}), who)
     assert found.line == f"ok    base: files: 1 in slot b, all as flashed (build {build}, role 'psm1/base')"
     changed = dataclasses.replace(whole, loader="ef")
@@ -145,7 +145,7 @@ def test_a_board_whose_repl_is_on_another_cable_is_not_sent_there_unless_that_is
 ) -> None:
     cell = load_cell(PSM)
     slot = cell.board[0]
-    who = Identity(0, 0, "0.1.0", 1000, 0, "psm1-base", "e6614c", "", "psm1", [])
+    who = Identity(0, 0, "0.1.0", 1000, 0, "psm1-base", "e6614c", "", "psm1", 0, [])
     adapter, usb, own = Port("/dev/ttyUSB0"), Port("/dev/ttyACM0", uid="E6614C"), Port("/dev/ttyACM1", uid="E6614C")
     s3 = Port("/dev/ttyACM2", uid="E6:61:4C")
 

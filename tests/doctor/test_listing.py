@@ -124,7 +124,7 @@ def test_a_narrow_terminal_shows_builds_and_serial_numbers_whole(
     monkeypatch.setenv("TERM", "dumb")
     monkeypatch.setenv("COLUMNS", "80")
     joints = [JointIdentity(name, 0, 0, 0) for name in ("wrist_pitch", "wrist_yaw", "jaw")]
-    who = Identity(0, 0, "0.1.0", 1000, 0, "psm1-wrist", "e6614c311b7c5a2f", "0123456789abcdef", "psm1", joints)
+    who = Identity(0, 0, "0.1.0", 1000, 0, "psm1-wrist", "e6614c311b7c5a2f", "0123456789abcdef", "psm1", 0, joints)
     port = Port("/dev/ttyACM0", chip="RP2, MicroPython", uid="e6614c311b7c5a2f")
     answers = [Answer(Kind.BOARD, "DISABLED (off)", who), Answer(Kind.REPL, "its REPL has the port (MicroPython 1.26)")]
     write_ports([port, Port("/dev/ttyUSB0", chip="CP210x adapter")], answers)

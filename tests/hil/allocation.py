@@ -6,9 +6,14 @@ from array import array
 import micropython
 
 from blackbox import Ring
+
+# Before what loading leaves behind.
+RING = Ring(3, 1000)
+
 from core import layout as L
 from executive import Board
 from ports import BYTES, COUNT, CURRENT, INPUTS_SIZE, OUTPUT, OUTPUTS_SIZE, SUPPLY_MV, TICK, TIME_US
+from proof import Proof
 from wire import cbor, frames
 from wire import messages as M
 
@@ -70,7 +75,7 @@ JOINTS = 3
 WARM_UP = 200
 TICKS = int(sys.argv[1])
 port = Port()
-board = Board(port, "b", "u", ["a", "b", "c"], Ring(3, port.tick_hz))
+board = Board(port, "b", "u", ["a", "b", "c"], RING, Proof([]))
 message = array("i", [0] * cbor.ITEMS_MAX)
 seq = 0
 
@@ -138,9 +143,9 @@ for channel in range(JOINTS):
         message[k] = value
     send(12)
     configuration.append(bytes(port.incoming[: port.pending]))
-for k, value in enumerate((2, 0, 5000, 30000, 30000, 20, 20000, 28000, 500, 0, 0)):
+for k, value in enumerate((2, 0, 5000, 30000, 30000, 20, 20000, 28000, 500, 0, 0, 500000)):
     message[k] = value
-send(11)
+send(12)
 configuration.append(bytes(port.incoming[: port.pending]))
 configuration.reverse()
 port.pending = 0

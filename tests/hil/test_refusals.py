@@ -59,7 +59,7 @@ def test_limits_that_make_no_sense_together_are_refused(wrist: BoardBench) -> No
 
 
 def test_a_timeout_below_two_command_periods_is_refused(wrist: BoardBench) -> None:
-    wrist.talk([schema.CONFIGURE_BOARD, 0, 20_000, 30_000, 30_000, 100, 20_000, 28_000, 500, 0, 0])
+    wrist.talk([schema.CONFIGURE_BOARD, 0, 20_000, 30_000, 30_000, 100, 20_000, 28_000, 500, 0, 0, 500_000])
     assert names(wrist) == ["configuration"]
 
 

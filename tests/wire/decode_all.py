@@ -12,6 +12,7 @@ from blackbox import Ring
 from core import layout as L
 from executive import Board
 from ports import BRAKES_OPEN, BYTES, DRIVES, INPUTS_SIZE, OUTPUTS_SIZE, TICK
+from proof import Proof
 from wire import cbor, frames
 from wire import messages as M
 
@@ -80,7 +81,7 @@ line = bytearray(frames.FRAME_MAX + 8)
 out = array("i", [0] * (cbor.ITEMS_MAX + 1))
 message = array("i", [0] * cbor.ITEMS_MAX)
 port = Port()
-board = Board(port, "fuzzed", "f", ["a", "b", "c"], Ring(3, port.tick_hz))
+board = Board(port, "fuzzed", "f", ["a", "b", "c"], Ring(3, port.tick_hz), Proof([]))
 try:
     while True:
         board.run()

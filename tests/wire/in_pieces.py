@@ -11,6 +11,7 @@ from blackbox import Ring
 from core import layout as L
 from executive import Board
 from ports import BYTES, INPUTS_SIZE, OUTPUTS_SIZE, TICK
+from proof import Proof
 
 source = sys.stdin.buffer
 
@@ -56,7 +57,7 @@ while True:
     if not trial:
         break
     port = Port(int.from_bytes(trial, "big"))
-    board = Board(port, "b", "u", ["a"], Ring(1, port.tick_hz))
+    board = Board(port, "b", "u", ["a"], Ring(1, port.tick_hz), Proof([]))
     try:
         board.run()
     except EOFError:

@@ -21,6 +21,7 @@ import executive
 import tick
 from core import layout as L
 from ports import BYTES, COUNT, CURRENT, INPUTS_SIZE, OUTPUT, OUTPUTS_SIZE, SUPPLY_MV, TICK, TIME_US
+from proof import Proof
 from wire import cbor, frames
 from wire import messages as M
 
@@ -78,7 +79,7 @@ class Bench:
         self.inputs[SUPPLY_MV] = 24000
         for channel in range(JOINTS):
             self.inputs[COUNT + channel] = START[channel]
-        self.board = executive.Board(self, "m3", "m3", ["a", "b", "c", "d"], RING)
+        self.board = executive.Board(self, "m3", "m3", ["a", "b", "c", "d"], RING, Proof([]))
         # Long numbers, as after minutes of work.
         self.board.board[L.TICK] = SEQUENCE
         self.frame = bytearray(frames.FRAME_MAX + 2)
@@ -87,6 +88,8 @@ class Bench:
         self._on_cycle = on_cycle
         self._cycle = self._begun = self._ended = 0
         self._message = array("i", [0] * (3 + 2 * JOINTS))
+        # The first time each name is looked up the long way.
+        self._own_instructions()
         self._own = self._own_instructions()
         self._configuration += configuration
 

@@ -110,6 +110,11 @@ CAUSES: dict[int, tuple[str, str, str]] = {
         "look for an encoder that does not count, a brake that does not open, a missing index, or what is in its way; "
         "homing.output may be too little for its load",
     ),
+    24: (
+        "proof-timeout",
+        "no proof for {value} ticks that a surgeon is there and sees; the arm pauses",
+        "check console and network, both ways; resume, or after the hold time disable and enable",
+    ),
     32: (
         "bad-frame",
         "a frame was damaged (kind {value}: -1 COBS, -2 CRC, -3 length, -4 CBOR)",
@@ -190,6 +195,32 @@ CAUSES: dict[int, tuple[str, str, str]] = {
         "home-outside",
         "by its second sensor the joint is at {value} urad (um), outside its limits",
         "move it into them with the brake release, or slowly by commands; check sensor.zero and sensor.counts_per_unit",
+    ),
+    53: (
+        "proof-unknown-key",
+        "the console's key is none of the {value} that the board has",
+        "let the board have the console's key, or drive from a console whose key it has",
+    ),
+    54: (
+        "proof-wrong",
+        "a proof with key {value} was not made for this board since it was last off",
+        "one or two are usual when the board has been off; if it goes on, the board has an old key of this console",
+    ),
+    55: (
+        "proof-stale",
+        "a proof came twice, out of order or too late: what its surgeon saw was {value} ticks old",
+        "look for a slow network, either way; arm.proof_max_age_ms is what is allowed",
+    ),
+    56: (
+        "not-proven",
+        "the last proof that a surgeon is there is {value} ticks old (536870912: there was none)",
+        "enable from a console whose key the board has, while it shows the arm",
+    ),
+    57: ("local-switch", "the local switch forbids motion", "a person beside the arm turns it; then enable"),
+    58: (
+        "keys-unusable",
+        "the board has keys but cannot use them (1: its keys.json is damaged, 2: its MicroPython has no AES): {value}",
+        "write its keys anew, or flash a MicroPython that has cryptolib",
     ),
 }
 

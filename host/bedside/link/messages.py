@@ -38,6 +38,7 @@ FLAGS = {
 
 _HEAD, _JOINT = 10, 5
 _BOX_HEAD = 9
+_WITNESS_HEAD = 10
 _BOARD_FIELDS = ("tick", "state", "phase", "cause", "operator_age", "late_ticks", "refused")
 _JOINT_FIELDS = ("positions", "errors", "velocities", "outputs", "flags")
 
@@ -54,7 +55,10 @@ class JointIdentity:
 
 @dataclass(slots=True)
 class Identity:
-    """Who a board is. ``build`` names firmware and configuration, ``arm`` its arm, if it was flashed."""
+    """Who a board is. ``build`` names firmware and configuration, ``arm`` its arm, if it was flashed.
+
+    With one or more ``keys`` it asks for proof.
+    """
 
     link_seq: int
     schema: int
@@ -65,6 +69,7 @@ class Identity:
     uid: str
     build: str
     arm: str
+    keys: int
     joints: list[JointIdentity]
 
     @property
@@ -153,7 +158,15 @@ class BoxPart:
     words: list[int]
 
 
-Message = Identity | Feedback | Event | BoxHead | BoxPart
+@dataclass(slots=True)
+class Witness:
+    """What a board has signed for a console: ``fields`` from the nonce on, as ``bedside.surgeon.proof`` reads them."""
+
+    link_seq: int
+    fields: list[int]
+
+
+Message = Identity | Feedback | Event | BoxHead | BoxPart | Witness
 
 
 def parse(message: list[Any]) -> Message:
@@ -173,13 +186,19 @@ def parse(message: list[Any]) -> Message:
         return BoxHead(seq, size, stride, every, first, after, cause, fault_tick, events)
     elif kind == schema.BOX_PART and len(message) > 3 and set(map(type, message)) == {int}:
         return BoxPart(message[1], message[2], message[3:])
-    elif kind == schema.IDENTITY and len(message) >= 14 and not (len(message) - 10) % 4:
-        kinds = [int, int, int, str, int, int, str, str, str, str]
-        kinds += [str, int, int, int] * ((len(message) - 10) // 4)
+    elif (
+        kind == schema.WITNESS
+        and _WITNESS_HEAD < len(message) <= _WITNESS_HEAD + 8
+        and set(map(type, message)) == {int}
+    ):
+        return Witness(message[1], message[2:])
+    elif kind == schema.IDENTITY and len(message) >= 15 and not (len(message) - 11) % 4:
+        kinds = [int, int, int, str, int, int, str, str, str, str, int]
+        kinds += [str, int, int, int] * ((len(message) - 11) // 4)
         if all(type(value) is kind for value, kind in zip(message, kinds, strict=True)):
-            joints = [JointIdentity(*message[at : at + 4]) for at in range(10, len(message), 4)]
-            _, seq, schema_hash, firmware, tick_hz, reset_cause, name, uid, build, arm = message[:10]
-            return Identity(seq, schema_hash, firmware, tick_hz, reset_cause, name, uid, build, arm, joints)
+            joints = [JointIdentity(*message[at : at + 4]) for at in range(11, len(message), 4)]
+            _, seq, schema_hash, firmware, tick_hz, reset_cause, name, uid, build, arm, keys = message[:11]
+            return Identity(seq, schema_hash, firmware, tick_hz, reset_cause, name, uid, build, arm, keys, joints)
     raise LinkError(
         f"the board sent a message of type {kind} with {len(message)} fields that this schema does not have"
     )

@@ -70,6 +70,7 @@ def board_message(cell: Cell, name: str, command_hz: float) -> list[int]:
         board.late_max_us,
         len(names) if arm.run_loop else 0,
         place if arm.run_loop else 0,
+        round(1000 * arm.proof_max_age_ms),
     ]
 
 
