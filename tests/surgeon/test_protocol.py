@@ -35,7 +35,9 @@ FROM_CONSOLE = st.one_of(
     st.builds(protocol.Proof, COUNT, st.lists(st.lists(WORD, min_size=7, max_size=7), max_size=16)),
     st.builds(protocol.Bye, COUNT),
 )
-FACTS = st.lists(st.builds(protocol.BoardFacts, st.text(), st.integers(500, 4000), st.integers(0, 8)), max_size=3)
+FACTS = st.lists(
+    st.builds(protocol.BoardFacts, st.text(), st.integers(500, 4000), st.integers(0, 8), st.lists(COUNT)), max_size=3
+)
 JOINTS = st.lists(st.builds(protocol.JointFacts, *[st.text()] * 2, *[FINITE] * 4), max_size=3)
 FROM_BRIDGE = st.one_of(
     st.builds(protocol.Feedback, *[COUNT] * 5, st.binary(), st.binary()),

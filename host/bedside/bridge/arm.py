@@ -29,6 +29,7 @@ from bedside.link.messages import (
     STATES,
     Event,
     Feedback,
+    Witness,
 )
 from bedside.link.scale import MICRO
 from bedside.surgeon import protocol
@@ -45,6 +46,8 @@ _FOLLOWING = (BUILDING, OPENING, RUN)
 _JOINT_BYTES = 4 * JOINT_FIELDS
 _UNHEARD = protocol.pack([0, 0, 0, 0, NOT_HOMED])
 _NO_JOINT = -1
+# Twice as often as consoles prove; more would be no news to a board, and takes its time.
+_PROVE_NS = 8_000_000
 
 
 def _slot(joint: int) -> slice:
@@ -101,6 +104,9 @@ class Arm:
         self._engaging: dict[int, int] = {}
         # What a board was told that has not done it: a frame may be lost, and these must not be.
         self._told_to: dict[int, int] = {}
+        self._proved_ns = 0
+        # What boards have signed for a console and nobody has taken yet, by board.
+        self.witnesses: dict[int, list[int]] = {}
         self._enabled_tick = [0] * len(links)
         self.operator_seq = -1
         self.failure: LinkError | None = None
@@ -280,6 +286,15 @@ class Arm:
         for board in range(len(self.links)):
             self._send(board, [schema.HOME, 0, seq, channel if board == mine else _NO_JOINT])
 
+    def prove(self, tokens: list[list[int]], now_ns: int) -> None:
+        """Pass a console's newest tokens on to the boards that have keys; what comes too often is dropped."""
+        if now_ns - self._proved_ns < _PROVE_NS:
+            return
+        self._proved_ns = now_ns
+        for board, (link, token) in enumerate(zip(self.links, tokens, strict=False)):
+            if link.identity and link.identity.keys:
+                self._send_frame(board, [schema.PROVE, 0, *token])
+
     def unhome(self) -> None:
         """Let the joints forget where they are, but for those whose encoder tells. Raises BedsideError."""
         if not self.is_off:
@@ -335,6 +350,8 @@ class Arm:
                         self.round_us = (now_ns - self._sent_ns) // 1000
                         completed = True
                 self._watch(board, message)
+            elif isinstance(message, Witness):
+                self.witnesses[board] = message.fields
             elif isinstance(message, Event):
                 joints = self.cell.joints_of(self.cell.board[board].name)
                 joint = f", joint '{joints[message.channel][1].name}'" if 0 <= message.channel < len(joints) else ""
@@ -398,9 +415,13 @@ class Arm:
                 self._told_to[board] = command
 
     def _send_state(self, board: int, command: int) -> None:
+        self._send_frame(board, [schema.STATE_COMMAND, 0, max(0, self.operator_seq), command])
+
+    def _send_frame(self, board: int, message: list[int]) -> None:
+        """Send what no round waits for."""
         if board not in self.gone:
             try:
-                self.links[board].send([schema.STATE_COMMAND, 0, max(0, self.operator_seq), command])
+                self.links[board].send(message)
             except LinkError as error:
                 self._lose(board, error)
 

@@ -86,6 +86,8 @@ class Bridge:
         now_ns = time.monotonic_ns()
         if self._arm.receive(board, now_ns):
             self._publish(now_ns)
+        while self._arm.witnesses:
+            self._server.witness(*self._arm.witnesses.popitem())
         if board in self._arm.gone:
             poller.unregister(fd)
             self._begin_stop()
@@ -116,6 +118,8 @@ class Bridge:
             self._state_command(session, message, now_ns)
         elif isinstance(message, protocol.Ask):
             self._ask(session, message)
+        else:
+            self._arm.prove(message.tokens, now_ns)
 
     def _state_command(self, session: Session, message: protocol.StateCommand, now_ns: int) -> None:
         arm, command = self._arm, message.command

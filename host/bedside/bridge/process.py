@@ -22,11 +22,13 @@ def run_bridge(cell: Cell, credentials: Credentials, copies: Sequence[Endpoint])
     lines: list[str] = []
     tell = lines.append
     # First of all, because two bridges of one arm must not both reach for its boards.
-    server = Server(_site(cell, copies), credentials, lambda text: tell(text))
+    site = _site(cell, copies)
+    server = Server(site, credentials, lambda text: tell(text))
     with contextlib.closing(server):
         links = connect(cell, lines.append)
         try:
             configure(cell, links, cell.arm.command_hz)
+            site.welcome = welcome(cell, [link.identity.keys if link.identity else 0 for link in links])
             status = StatusFeed([joint.name for joint in cell.joint], [joint.unit for joint in cell.joint])
             with contextlib.closing(status):
                 tell = status.tell

@@ -27,6 +27,8 @@ class BoardLink:
         self.port = port
         self.label = label
         self.seq = 0
+        # What the board said of itself last.
+        self.identity: Identity | None = None
         self._decoder = frames.Decoder()
         # Faults that came while an answer was awaited, for the next ``receive``.
         self._faults: list[Message] = []
@@ -125,4 +127,5 @@ class BoardLink:
                 f"protocol (schema {identity.schema:08x}, this host has {SCHEMA:08x}); flash the firmware that came "
                 "with this host"
             )
+        self.identity = identity
         return identity

@@ -23,8 +23,8 @@ from bedside.surgeon import crtk, protocol
 from bedside.surgeon.credentials import Credentials
 from bedside.surgeon.link import Line, Link
 from bedside.surgeon.motion import Approach, Motion
-from bedside.surgeon.proof import Prover
 from bedside.surgeon.remote import Remote, Route
+from bedside.surgeon.seeing import Sight
 
 # Brakes take at most a second to open, a satellite's round trip one more, configuration some milliseconds a board.
 _ENABLE_S = 8.0
@@ -71,10 +71,10 @@ class Console:
         self.pedal = True
         self.on_feedback: Callable[[protocol.Feedback], None] = lambda _: None
         self.on_command: Callable[[int, list[float], list[float]], None] = lambda *_: None
-        self._prover: Prover | None = None
+        self._sight: Sight | None = None
         key = credentials.proof_key if credentials else None
         if key and any(board.keys for board in self.welcome.boards):
-            self._prover = Prover(key, [board.role for board in self.welcome.boards])
+            self._sight = Sight(key, self.welcome)
         self._stream: crtk.Stream | None = None
         self._proven_s = 0.0
         self._was_running = False
@@ -375,15 +375,19 @@ class Console:
     def _see(self) -> None:
         """Check what boards say under this console's key: what it then signs says that the surgeon sees."""
         for witness in self.link.witnesses:
-            if self._prover:
-                self._prover.witness(witness.board, witness.fields)
+            if self._sight:
+                with contextlib.suppress(SurgeonError):  # what is older than another, or no witness, counts for nothing
+                    self._sight.see(witness.board, witness.fields, self.link.feedback)
         self.link.witnesses.clear()
 
     def _prove(self) -> None:
         now = time.monotonic()
-        if self._prover and self.has_arm and now - self._proven_s > 1 / _PROVE_HZ:
+        if self._sight and self.has_arm and now - self._proven_s > 1 / _PROVE_HZ:
             self._proven_s = now
-            self.link.prove([self._prover.token(board, self.link.seq) for board in range(len(self.welcome.boards))])
+            try:
+                self.link.prove(self._sight.tokens(self.link.next_seq()))
+            except SurgeonError as error:
+                self._fail(error)
 
     def _fail(self, error: SurgeonError) -> None:
         self._failure = self._failure or error

@@ -127,21 +127,26 @@ class Link:
 
     def servo_jp(self, position: list[float], velocity: list[float], pedal: bool = True) -> int:
         """Send the next command; return its sequence."""
-        seq = self._next()
+        seq = self.next_seq()
         self._send(protocol.ServoJp(self._session, seq, now_us(), pedal, position, velocity))
         return seq
 
     def state_command(self, command: str, command_hz: float = 0.0) -> int:
         """Ask for a state; return the sequence by which a refusal would name it."""
-        seq = self._next()
+        seq = self.next_seq()
         self._send(protocol.StateCommand(self._session, seq, now_us(), command, command_hz))  # type: ignore[arg-type]
         return seq
 
     def ask(self, act: str, to: str = "") -> int:
         """Ask for a change of authority; return the sequence by which a refusal would name it."""
-        seq = self._next()
+        seq = self.next_seq()
         self._send(protocol.Ask(self._session, seq, act, to))  # type: ignore[arg-type]
         return seq
+
+    def next_seq(self) -> int:
+        """Return a sequence that was not used yet."""
+        self.seq += 1
+        return self.seq
 
     def prove(self, tokens: list[list[int]]) -> None:
         """Send a token for each board."""
@@ -161,10 +166,6 @@ class Link:
     @property
     def _session(self) -> int:
         return self.welcome.session if self.welcome else 0
-
-    def _next(self) -> int:
-        self.seq += 1
-        return self.seq
 
     def _send(self, message: protocol.FromConsole) -> None:
         self._line.send(protocol.encode(message))

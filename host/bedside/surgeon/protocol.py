@@ -178,11 +178,15 @@ class Notice(Struct, array_like=True, tag=4):
 
 
 class BoardFacts(Struct, array_like=True):
-    """A board of the arm: what it was flashed to be, its ticks a second, and how many consoles' keys it has."""
+    """A board of the arm: what it was flashed to be, its ticks a second, how many consoles' keys it has, its joints.
+
+    ``joints`` are those of its channels, by their places in the arm.
+    """
 
     role: str
     tick_hz: int
     keys: int
+    joints: list[int]
 
 
 class JointFacts(Struct, array_like=True):

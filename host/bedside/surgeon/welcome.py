@@ -12,7 +12,12 @@ def welcome(cell: Cell, keys: list[int]) -> Welcome:
     """Return the arm's facts; ``keys`` is how many consoles' keys each board has. Session, name and role are empty."""
     arm = cell.arm
     boards = [
-        BoardFacts(f"{arm.name}/{slot.name}", load_board_type(slot.type).tick_hz, count)
+        BoardFacts(
+            f"{arm.name}/{slot.name}",
+            load_board_type(slot.type).tick_hz,
+            count,
+            [index for index, _ in cell.joints_of(slot.name)],
+        )
         for slot, count in zip(cell.board, keys, strict=True)
     ]
     return Welcome(0, arm.name, "", "", arm.command_hz, arm.operator_timeout_ms, boards, joint_facts(cell.joint))
