@@ -34,6 +34,7 @@ FROM_CONSOLE = st.one_of(
     st.builds(protocol.Ask, COUNT, COUNT, st.sampled_from(["request", "stop"]), st.text(max_size=64)),
     st.builds(protocol.Proof, COUNT, st.lists(st.lists(WORD, min_size=7, max_size=7), max_size=16)),
     st.builds(protocol.Bye, COUNT),
+    st.builds(protocol.Part, COUNT, COUNT, COUNT, st.binary()),
 )
 FACTS = st.lists(
     st.builds(protocol.BoardFacts, st.text(), st.integers(500, 4000), st.integers(0, 8), st.lists(COUNT)), max_size=3

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from bedside.errors import SurgeonError
 from bedside.surgeon import protocol
+from bedside.surgeon.parts import Joiner, Splitter
 
 # A bridge sends pings ten times a second, so silence this long means that it, or the network, is gone.
 SILENCE_S = 1.0
@@ -65,6 +66,8 @@ class Link:
         self.seq = 0
         self.heard_s = time.monotonic()
         self._line = line
+        self._joiner = Joiner()
+        self._splitter = Splitter()
         self._hello = protocol.encode(protocol.Hello(protocol.VERSION, feedback_hz))
 
     def fileno(self) -> int:
@@ -103,6 +106,11 @@ class Link:
         for data in self._line.receive():
             self.heard_s = time.monotonic()
             message = protocol.to_console(data)
+            if isinstance(message, protocol.Part):
+                whole = self._joiner.join(message)
+                if whole is None:
+                    continue
+                message = protocol.to_console(whole)
             if isinstance(message, protocol.Feedback):
                 came.append(message)
             elif isinstance(message, protocol.Ping):
@@ -115,7 +123,7 @@ class Link:
                 self.figures = message
             elif isinstance(message, protocol.Notice):
                 self.notices.append(message)
-            else:
+            elif isinstance(message, protocol.Witness):
                 self.witnesses.append(message)
         if came:
             self.feedback = came[-1]
@@ -168,7 +176,8 @@ class Link:
         return self.welcome.session if self.welcome else 0
 
     def _send(self, message: protocol.FromConsole) -> None:
-        self._line.send(protocol.encode(message))
+        for part in self._splitter.split(protocol.encode(message)):
+            self._line.send(part)
 
     def _gone(self) -> SurgeonError:
         return SurgeonError(

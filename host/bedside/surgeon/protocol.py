@@ -97,6 +97,18 @@ class Bye(Struct, array_like=True, tag=9, frozen=True):
     session: Count
 
 
+# ---- both ways
+
+
+class Part(Struct, array_like=True, tag=15, frozen=True):
+    """A piece of a message that is longer than a datagram may be; see ``bedside.surgeon.parts``."""
+
+    number: Count
+    index: Count
+    count: Count
+    data: bytes
+
+
 # ---- bridge to console
 
 
@@ -248,8 +260,8 @@ class Figures(Struct, array_like=True, tag=14):
     stale: int
 
 
-FromConsole = ServoJp | StateCommand | Hello | Pong | Ask | Proof | Bye
-FromBridge = Feedback | Notice | Welcome | Ping | Authority | Witness | Figures
+FromConsole = ServoJp | StateCommand | Hello | Pong | Ask | Proof | Bye | Part
+FromBridge = Feedback | Notice | Welcome | Ping | Authority | Witness | Figures | Part
 
 
 def encode(message: FromConsole | FromBridge) -> bytes:
@@ -282,8 +294,8 @@ def _kinds(*kinds: type[Struct]) -> dict[object, type[Struct]]:
     return {kind.__struct_config__.tag: kind for kind in kinds}
 
 
-_FROM_CONSOLE = _kinds(ServoJp, StateCommand, Hello, Pong, Ask, Proof, Bye)
-_FROM_BRIDGE = _kinds(Feedback, Notice, Welcome, Ping, Authority, Witness, Figures)
+_FROM_CONSOLE = _kinds(ServoJp, StateCommand, Hello, Pong, Ask, Proof, Bye, Part)
+_FROM_BRIDGE = _kinds(Feedback, Notice, Welcome, Ping, Authority, Witness, Figures, Part)
 
 
 def _plain(value: Any) -> Any:

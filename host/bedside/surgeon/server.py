@@ -22,6 +22,7 @@ from bedside.surgeon.credentials import Credentials
 from bedside.surgeon.dtls import Association
 from bedside.surgeon.listener import Listener
 from bedside.surgeon.local import LocalLine, LocalListener, socket_path
+from bedside.surgeon.parts import Splitter
 from bedside.surgeon.quality import Limits
 from bedside.surgeon.sessions import Session
 
@@ -78,6 +79,7 @@ class Server:
         self._poller = select.epoll()
         self._poller.register(self._udp, select.EPOLLIN)
         self._poller.register(self._local.socket, select.EPOLLIN)
+        self._splitter = Splitter()
         self._knocked_us = 0
         self._told_us = 0
 
@@ -233,6 +235,9 @@ class Server:
             session.heard(now_us)
             if isinstance(message, protocol.Pong):
                 session.answered(message, now_us)
+            elif isinstance(message, protocol.Part):
+                if whole := session.joiner.join(message):
+                    yield from self._message(key, name, role, whole, now_us)
             elif isinstance(message, protocol.Bye):
                 self._end(key, "it has ended its session")
             elif isinstance(message, protocol.Proof):
@@ -300,7 +305,9 @@ class Server:
             if key in self._lines:
                 self._lines[key].send(data)
         elif association := self._association(key):
-            association.send(data)
+            with contextlib.suppress(SurgeonError):  # it has ended, which the next tick notes
+                for part in self._splitter.split(data):
+                    association.send(part)
 
     def _association(self, address: Address) -> Association | None:
         association = self._listener.associations.get(address)

@@ -12,6 +12,7 @@ from collections import deque
 from bedside.errors import SurgeonError
 from bedside.surgeon import protocol
 from bedside.surgeon.authority import LOCAL
+from bedside.surgeon.parts import Joiner
 from bedside.surgeon.playout import Playout
 from bedside.surgeon.quality import Limits, Quality
 from bedside.surgeon.timebase import Timebase
@@ -41,6 +42,7 @@ class Session:
         self.timebase = Timebase()
         self.quality = Quality(limits)
         self.playout = Playout(playout_max_us)
+        self.joiner = Joiner()
         # Whether it has taken the arm up by a deliberate act since it has it.
         self.has_engaged = False
         self._period_us = round(_S_US / feedback_hz)
