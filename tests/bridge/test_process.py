@@ -26,6 +26,7 @@ from lockstep import PSM
 
 pytestmark = pytest.mark.real_time
 
+ROLES = {"bridge": BRIDGE, "alice": SURGEON}
 TRAINER = BOARDS / "cells" / "trainer.toml"
 # Frames under way when a process dies, and the reading of the clock from another thread.
 SLACK_TICKS = 15
@@ -34,13 +35,13 @@ SLACK_TICKS = 15
 class Site:
     """An arm in real time: its world in a thread of this process, bridge and console in processes of their own."""
 
-    def __init__(self, directory: Path, port: int, cell: Path = PSM) -> None:
+    def __init__(self, directory: Path, port: int, cell: Path = PSM, roles: dict[str, str] = ROLES) -> None:
         self.directory = directory
         self.cell_path = directory / "cell.toml"
         text = cell.read_text().replace("127.0.0.1:36010", f"127.0.0.1:{port}")
         self.cell_path.write_text(text.replace("../plants", str(PSM.parent.parent / "plants")))
         self.cell: Cell = load_cell(self.cell_path)
-        issue_for_once(directory / "keys", {"bridge": BRIDGE, "alice": SURGEON})
+        issue_for_once(directory / "keys", roles)
         self.processes: list[subprocess.Popen[str]] = []
         self._over = threading.Event()
         self.world = World(self.cell, self.cell_path, directory)

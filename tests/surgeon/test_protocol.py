@@ -45,7 +45,9 @@ FROM_BRIDGE = st.one_of(
     st.builds(protocol.Notice, st.text(), COUNT),
     st.builds(protocol.Welcome, COUNT, *[st.text()] * 3, FINITE, FINITE, FACTS, JOINTS),
     st.builds(protocol.Ping, COUNT, STAMP),
-    st.builds(protocol.Authority, st.booleans(), st.text(), st.dictionaries(st.text(), st.text()), st.lists(st.text())),
+    st.builds(
+        protocol.Authority, st.booleans(), st.text(), st.dictionaries(st.text(), st.text()), st.lists(st.text()), COUNT
+    ),
     st.builds(protocol.Witness, COUNT, st.lists(WORD)),
     st.builds(protocol.Figures, *[FINITE] * 5, COUNT, COUNT),
 )

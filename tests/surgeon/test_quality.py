@@ -62,3 +62,8 @@ def test_what_is_forgotten_is_judged_anew_and_the_counts_go_on(quality: Quality)
     quality.forget()
     assert quality.trip(0, 0) == ""
     assert quality.late == 3
+
+
+def test_a_leap_of_a_console_that_counts_on_from_another_is_no_loss(quality: Quality) -> None:
+    stream(quality, [*range(1, 60), *range(1100, 1160)])
+    assert quality.loss == 0.0

@@ -103,7 +103,7 @@ class Bridge:
             try:
                 self._obey(session, message, now_ns)
             except BedsideError as error:
-                self._server.refuse(session, str(error), getattr(message, "seq", 0), now_ns // 1000)
+                self._server.refuse(session, str(error), now_ns // 1000, message)
                 if not isinstance(message, protocol.ServoJp):
                     self._status.tell(f"{session.name}: {error}")
         self._mind_hands()
@@ -160,14 +160,18 @@ class Bridge:
             self._arm.stop()
         else:
             getattr(authority, message.act)(name)
-        self._server.tell_authority()
+        self._tell_authority()
 
     def _mind_hands(self) -> None:
         """Bring the arm to rest where its hands have changed: whoever has it now takes it up by a deliberate act."""
         if self._changes != self._authority.changes:
             self._changes = self._authority.changes
             self._bring_to_rest()
-            self._server.tell_authority()
+            self._tell_authority()
+
+    def _tell_authority(self) -> None:
+        self._server.operator_seq = max(0, self._arm.operator_seq)
+        self._server.tell_authority()
 
     def _bring_to_rest(self) -> None:
         for session in self._server.sessions:
@@ -187,7 +191,7 @@ class Bridge:
             try:
                 self._arm.command(command, now_ns)
             except BedsideError as error:
-                self._server.refuse(holder, str(error), command.seq, now_ns // 1000)
+                self._server.refuse(holder, str(error), now_ns // 1000, command)
         due_us = holder.playout.due_us
         self._alarm.set(None if due_us is None else 1000 * due_us)
 
@@ -203,6 +207,7 @@ class Bridge:
         if not was_complete:
             # Whoever did answer is still worth telling about.
             self._publish(now_ns)
+        self._server.operator_seq = max(0, arm.operator_seq)
         self._server.tick(now_ns // 1000)
         self._mind_network(now_ns)
         self._mind_hands()
@@ -218,7 +223,7 @@ class Bridge:
         if holder and holder.has_engaged and (why := holder.trip(now_ns // 1000)):
             text = f"the arm pauses: {why}"
             self._status.tell(f"{holder.name}: {text}")
-            self._server.refuse(holder, text, 0, now_ns // 1000)
+            self._server.refuse(holder, text, now_ns // 1000)
             holder.quality.forget()
             self._bring_to_rest()
 

@@ -77,6 +77,7 @@ class Console:
             self._sight = Sight(key, self.welcome)
         self._stream: crtk.Stream | None = None
         self._proven_s = 0.0
+        self._proven_seq = 0
         self._was_running = False
         self._failure: SurgeonError | None = None
         self._changed = asyncio.Event()
@@ -384,8 +385,10 @@ class Console:
         now = time.monotonic()
         if self._sight and self.has_arm and now - self._proven_s > 1 / _PROVE_HZ:
             self._proven_s = now
+            # Each proof is newer than the last; a command since then has made it so already.
+            self._proven_seq = self.link.seq if self.link.seq > self._proven_seq else self.link.next_seq()
             try:
-                self.link.prove(self._sight.tokens(self.link.next_seq()))
+                self.link.prove(self._sight.tokens(self._proven_seq))
             except SurgeonError as error:
                 self._fail(error)
 

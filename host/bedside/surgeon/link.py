@@ -20,6 +20,8 @@ SILENCE_S = 1.0
 # How long to wait for a bridge on a bad network: four tries of two round trips by satellite.
 _WELCOME_S = 5.0
 _ASK_AGAIN_S = 1.2
+# A leap in the operator sequence that no loss explains, so that the bridge takes it for none.
+RENUMBERED = 1000
 # Refusals that are remembered, each for a moment.
 _NOTICES = 50
 
@@ -58,7 +60,7 @@ class Link:
     def __init__(self, line: Line, feedback_hz: float) -> None:
         self.welcome: protocol.Welcome | None = None
         self.feedback: protocol.Feedback | None = None
-        self.authority = protocol.Authority(False, "", {}, [])
+        self.authority = protocol.Authority(False, "", {}, [], 0)
         self.figures: protocol.Figures | None = None
         self.notices: deque[protocol.Notice] = deque(maxlen=_NOTICES)
         self.witnesses: list[protocol.Witness] = []
@@ -119,6 +121,8 @@ class Link:
                 self.welcome = message
             elif isinstance(message, protocol.Authority):
                 self.authority = message
+                if message.seq > self.seq:  # another console has counted further
+                    self.seq = message.seq + RENUMBERED
             elif isinstance(message, protocol.Figures):
                 self.figures = message
             elif isinstance(message, protocol.Notice):

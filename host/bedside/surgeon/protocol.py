@@ -233,12 +233,16 @@ class Ping(Struct, array_like=True, tag=11):
 
 
 class Authority(Struct, array_like=True, tag=12):
-    """Who may move the arm: whether the local operator lets anyone, who has it, who is there, who asks for it."""
+    """Who may move the arm: whether the local operator lets anyone, who has it, who is there, who asks for it.
+
+    ``seq`` is the newest operator sequence that the arm has been sent: who takes it up counts on from there.
+    """
 
     armed: bool
     holder: str
     present: dict[str, str]
     waiting: list[str]
+    seq: int
 
 
 class Witness(Struct, array_like=True, tag=13):

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 # Of commands; less says little about a share.
 _WINDOW = 100
 _JUDGED_FROM = 20
+# After more than this the console has counted on from another's sequence, or nothing came for longer than arms go on.
+_LEAP = 500
 # One command that is late may have been overtaken; three in a row are the network.
 _LATE_IN_A_ROW = 3
 # How much the jitter changes with each command, as RFC 3550, section 6.4.1.
@@ -49,6 +51,8 @@ class Quality:
 
     def arrived(self, seq: int, stamp_us: int, age_us: int, now_us: int) -> bool:
         """Note something that the console sent; return whether it is young enough to be acted on."""
+        if self._arrived and abs(seq - self._arrived[-1]) > _LEAP:
+            self._arrived.clear()
         self._arrived.append(seq)
         self.age_us = age_us
         transit_us = now_us - stamp_us

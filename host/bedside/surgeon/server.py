@@ -79,6 +79,8 @@ class Server:
         self._poller = select.epoll()
         self._poller.register(self._udp, select.EPOLLIN)
         self._poller.register(self._local.socket, select.EPOLLIN)
+        # The newest that the arm has been sent, as the bridge says.
+        self.operator_seq = 0
         self._splitter = Splitter()
         self._knocked_us = 0
         self._told_us = 0
@@ -142,7 +144,9 @@ class Server:
     def tell_authority(self) -> None:
         """Tell every session who has the arm, and who asks for it."""
         authority = self.authority
-        state = protocol.Authority(authority.armed, authority.holder, authority.present, authority.waiting)
+        state = protocol.Authority(
+            authority.armed, authority.holder, authority.present, authority.waiting, self.operator_seq
+        )
         for key in self._sessions:
             self._send(key, state)
         self._flush()
@@ -165,9 +169,10 @@ class Server:
                 self._send(key, protocol.Witness(board, fields))
         self._flush()
 
-    def refuse(self, session: Session, text: str, seq: int, now_us: int) -> None:
-        """Tell a console why what it asked for is refused, unless it has been told often enough."""
-        if session.may_tell(now_us):
+    def refuse(self, session: Session, text: str, now_us: int, message: protocol.FromConsole | None = None) -> None:
+        """Tell a console why ``message`` is refused, or its arm pauses, unless it has been told often enough."""
+        seq = getattr(message, "seq", 0)
+        if session.may_tell(now_us, isinstance(message, protocol.ServoJp)):
             self._send_to(session, protocol.Notice(text, seq))
             self._flush()
 
@@ -223,10 +228,9 @@ class Server:
         self, key: Address | int, name: str, role: str, data: bytes, now_us: int
     ) -> Iterator[tuple[Session, Request]]:
         session = self._sessions.get(key)
-        seq = 0
+        message: protocol.FromConsole | None = None
         try:
             message = protocol.to_bridge(data)
-            seq = getattr(message, "seq", 0)
             if isinstance(message, protocol.Hello):
                 self._open(key, name, role, message, now_us)
                 return
@@ -249,9 +253,9 @@ class Server:
                 yield session, message
         except SurgeonError as error:
             if session:
-                self.refuse(session, str(error), seq, now_us)
+                self.refuse(session, str(error), now_us, message)
             else:
-                self._send(key, protocol.Notice(str(error), seq))
+                self._send(key, protocol.Notice(str(error), getattr(message, "seq", 0)))
 
     def _asked(self, message: protocol.ServoJp | protocol.StateCommand) -> str:
         return "servo_jp" if isinstance(message, protocol.ServoJp) else message.command

@@ -25,8 +25,10 @@ GONE_US = 2_000_000
 _PINGS = 5
 # As many pings as are under way on the longest path that is allowed, and some that were lost.
 _ASKED = 30
-# At most so many refusals a second are told: whoever sends junk needs no more.
+# At most so many refusals a second are told: whoever sends junk needs no more. Those of a stream of commands are fewer,
+# so that they do not crowd out the answer to what a person asks for.
 _NOTICES_PER_S = 10
+_STREAM_NOTICES_US = 200_000
 _S_US = 1_000_000
 
 
@@ -55,6 +57,7 @@ class Session:
         self._round_trips_us: deque[int] = deque(maxlen=_PINGS)
         self._notices = 0
         self._notices_since_us = 0
+        self._stream_notice_us = 0
 
     @property
     def is_local(self) -> bool:
@@ -127,8 +130,13 @@ class Session:
         self._fed_us = now_us
         return True
 
-    def may_tell(self, now_us: int) -> bool:
+    def may_tell(self, now_us: int, is_streamed: bool) -> bool:
         """Return whether it is to be told of a refusal, or has been told often enough."""
+        if is_streamed:
+            if now_us - self._stream_notice_us < _STREAM_NOTICES_US:
+                return False
+            self._stream_notice_us = now_us
+            return True
         if now_us - self._notices_since_us > _S_US:
             self._notices_since_us = now_us
             self._notices = 0
