@@ -33,7 +33,7 @@ _CHANNELS = 8
 # Words that the hardware keeps over a reset, and where the board says them.
 _KEPT, _TO_KEEP = 7, 12
 _RESET = (0,) * 19
-E_STOP, BRAKE_RELEASE, MAINTENANCE_STRAP, _RUN_LOOP, DRIVE_FAULT = 1, 2, 4, 16, 256
+E_STOP, BRAKE_RELEASE, MAINTENANCE_STRAP, _RUN_LOOP, LOCAL_OFF, DRIVE_FAULT = 1, 2, 4, 16, 32, 256
 POWER_ON, WATCHDOG_RESET, PROGRAM_ENDED = 0, 1, 2
 # A board with the memory of a small RP2040: what the firmware must fit into.
 _HEAP = "192K"
@@ -96,11 +96,11 @@ unix_port = Chip(_run, _repl)
 class SimBoard:
     """A board that looks like a serial port. ``directory`` gets its port, a link named as the board, and its files.
 
-    ``supply_mv``, ``switches`` (E_STOP, BRAKE_RELEASE, MAINTENANCE_STRAP, DRIVE_FAULT << channel) and ``stray_ma``,
-    what a short circuit adds to each motor's current, are its surroundings' to set, ``loop_alive`` and ``drives_fed``
-    its run loop's. When its program ends as asked for maintenance, MicroPython's REPL has the port, until a reset, or
-    until ``start`` powers the board again. ``flash`` is its file system; what the REPL was told to put there runs
-    instead of the firmware's sources. Raises BedsideError where this board is simulated already.
+    ``supply_mv``, ``switches`` (E_STOP, BRAKE_RELEASE, MAINTENANCE_STRAP, LOCAL_OFF, DRIVE_FAULT << channel) and
+    ``stray_ma``, what a short circuit adds to each motor's current, are its surroundings' to set, ``loop_alive`` and
+    ``drives_fed`` its run loop's. When its program ends as asked for maintenance, MicroPython's REPL has the port,
+    until a reset, or until ``start`` powers the board again. ``flash`` is its file system; what the REPL was told to
+    put there runs instead of the firmware's sources. Raises BedsideError where this board is simulated already.
     """
 
     def __init__(
@@ -135,7 +135,9 @@ class SimBoard:
         self._chip = chip
         self._config = directory / f"{name}.json"
         self._log = directory / f"{name}.log"
-        config = {"name": name, "uid": f"sim-{name}", "joints": joints, "tick_hz": tick_hz}
+        # One that was not flashed runs in the sources' folder; its keys are in its flash as those of every other.
+        keys = str(self.flash.resolve() / "keys.json")
+        config = {"name": name, "uid": f"sim-{name}", "joints": joints, "tick_hz": tick_hz, "keys": keys}
         try:
             self.flash.mkdir(parents=True, exist_ok=True)
             self._claim = claim(self.port)

@@ -143,6 +143,20 @@ static mp_obj_t os_getcwd(void) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_0(os_getcwd_obj, os_getcwd);
 
+// urandom(n): the host's, as the board has no source of its own.
+static mp_obj_t os_urandom(mp_obj_t n) {
+    vstr_t bytes;
+    vstr_init_len(&bytes, mp_obj_get_int(n));
+    int handle = files_open("/dev/urandom", OPEN_READ);
+    size_t came = semihosting_read(handle, bytes.buf, bytes.len);
+    semihosting_close(handle);
+    if (came != bytes.len) {
+        mp_raise_OSError(MP_EIO);
+    }
+    return mp_obj_new_bytes_from_vstr(&bytes);
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(os_urandom_obj, os_urandom);
+
 static const mp_rom_map_elem_t os_table[] = {
     { MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR_os) },
     { MP_ROM_QSTR(MP_QSTR_mkdir), MP_ROM_PTR(&os_mkdir_obj) },
@@ -152,6 +166,7 @@ static const mp_rom_map_elem_t os_table[] = {
     { MP_ROM_QSTR(MP_QSTR_stat), MP_ROM_PTR(&os_stat_obj) },
     { MP_ROM_QSTR(MP_QSTR_ilistdir), MP_ROM_PTR(&os_ilistdir_obj) },
     { MP_ROM_QSTR(MP_QSTR_getcwd), MP_ROM_PTR(&os_getcwd_obj) },
+    { MP_ROM_QSTR(MP_QSTR_urandom), MP_ROM_PTR(&os_urandom_obj) },
 };
 static MP_DEFINE_CONST_DICT(os_dict, os_table);
 
