@@ -38,6 +38,7 @@ _JOINTS = const(36)
 _REFUSAL_CHANNEL = const(40)
 _REFUSAL_VALUE = const(41)
 _PROOF_AGE = const(68)
+_PROOF_TIMEOUT = const(69)
 _PROOF_MAX_AGE = const(70)
 _POSITION = const(2)
 _RECORD_BYTES = const(320)
@@ -241,7 +242,10 @@ class Proof:
         r[2] = nonce[0]
         r[3] = nonce[1]
         r[4] = j[_TICK]
-        r[5] = j[_STATE] << 24 | j[_PHASE] << 16 | j[_CAUSE]
+        proven = 0
+        if j[_PROOF_AGE] <= j[_PROOF_TIMEOUT]:
+            proven = 1
+        r[5] = proven << 28 | j[_STATE] << 24 | j[_PHASE] << 16 | j[_CAUSE]
         k = 0
         while k < 4:
             _put(data, 4 * k, r[2 + k])

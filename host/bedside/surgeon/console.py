@@ -308,6 +308,7 @@ class Console:
     async def _take_up(self, command: str) -> None:
         if command == "resume":
             await self._until(self._has_settled, _STOP_S, "the arm does not come to rest")
+        await self._until(self._is_proven, _ENABLE_S, "the boards take no proof of this console: are its keys on them?")
         said = self.link.state_command(command, self.command_hz)
         deadline = self._loop.time() + _ENABLE_S
         here = self.feedback.position
@@ -323,6 +324,9 @@ class Console:
         except BaseException:
             self._stream = None
             raise
+
+    def _is_proven(self) -> bool:
+        return self._sight is None or not self.has_arm or self._sight.is_proven
 
     def _has_settled(self) -> bool:
         return self.feedback.state != PAUSED or all(board[2] == HOLDING for board in self.feedback.boards)

@@ -51,9 +51,13 @@ def key_id(key: bytes) -> int:
 
 @dataclass(frozen=True)
 class Witness:
-    """What a board has signed: its state, phase and cause at ``tick``, and its joints' positions in urad (um)."""
+    """What a board has signed: its state, phase and cause at ``tick``, and its joints' positions in urad (um).
+
+    ``is_proven`` says that its newest proof is young enough to let it move.
+    """
 
     tick: int
+    is_proven: bool
     state: int
     phase: int
     cause: int
@@ -132,7 +136,7 @@ class Prover:
             known.nonce = nonce
             known.first_tick, known.first_s = tick, now_s
         known.stamp = tick
-        return Witness(tick, word >> 24, word >> 16 & 0xFF, word & 0xFFFF, fields[_HEAD:])
+        return Witness(tick, bool(word >> 28), word >> 24 & 3, word >> 16 & 0xFF, word & 0xFFFF, fields[_HEAD:])
 
     def _verified(self, known: _Board, fields: list[int]) -> tuple[tuple[int, int], int, int]:
         """Return nonce, tick and word, which the board has signed. Raises SurgeonError."""

@@ -22,10 +22,17 @@ class Sight:
 
     def __init__(self, proof_key: bytes, welcome: Welcome) -> None:
         self.doubt = ""
+        # Which boards have said last that they let this console's arm move.
+        self._proven = [not board.keys for board in welcome.boards]
         self._welcome = welcome
         self._prover = Prover(
             proof_key, [board.role for board in welcome.boards], [board.tick_hz for board in welcome.boards]
         )
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether every board has seen young proof, by its own word, so that it may be enabled."""
+        return all(self._proven)
 
     def tokens(self, operator_seq: int) -> list[list[int]]:
         """Return a token for each board; one that has shown nothing yet is asked to. Raises SurgeonError in doubt."""
@@ -43,6 +50,7 @@ class Sight:
         if not 0 <= board < len(self._welcome.boards):
             raise SurgeonError(f"a witness of board {board}; this arm has {len(self._welcome.boards)}")
         witness = self._prover.witness(board, fields)
+        self._proven[board] = witness.is_proven
         if feedback is None:
             return
         facts = self._welcome.boards[board]
