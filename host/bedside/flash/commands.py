@@ -13,6 +13,21 @@ def add_keys(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     signing.add_argument("--output", type=Path, metavar="FILE", help="default: ~/.config/bedside/signing.key")
     signing.set_defaults(run=_signing)
 
+    board = kinds.add_parser("board", help="give boards the keys of the consoles that may move them")
+    board.add_argument("cell", type=Path, metavar="CELL.toml")
+    board.add_argument("board", nargs="?", metavar="BOARD", help="default: every board of the cell")
+    board.add_argument(
+        "--console",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FOLDER",
+        help="a console's credentials; may be given again; all that are not named are forgotten",
+    )
+    board.add_argument("--none", action="store_true", help="forget every console: the boards ask for no proof any more")
+    board.add_argument("--port", metavar="PORT", help="of the board's USB console, if its link has another")
+    board.set_defaults(run=_board)
+
 
 def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the commands to those of ``bedside``."""
@@ -56,6 +71,32 @@ def _signing(arguments: argparse.Namespace) -> None:
         "Keep a copy of the signing key offline, and let nobody have it: whoever has it decides what boards run.\n"
         f"Give {public.name} to the computers that flash your packages{own}; they keep it in {trusted_folder()}.\n"
     )
+
+
+def _board(arguments: argparse.Namespace) -> None:
+    from bedside.cell import load_cell
+    from bedside.errors import FlashError
+    from bedside.flash.provision import console_keys, provision
+    from bedside.flash.update import Person
+
+    cell = load_cell(arguments.cell)
+    if bool(arguments.console) == arguments.none:
+        raise FlashError("name the consoles that may move the arm with --console FOLDER, or none of them with --none")
+    slots = [slot for slot in cell.board if arguments.board in (None, slot.name)]
+    if not slots:
+        names = ", ".join(slot.name for slot in cell.board)
+        raise FlashError(f"no board '{arguments.board}' in {arguments.cell}; there are: {names}")
+    if arguments.port and len(slots) > 1:
+        raise FlashError("--port is of one board: name that board, too")
+    keys = console_keys(arguments.console)
+
+    def tell(text: str) -> None:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+
+    person = Person(tell, lambda _: False, lambda *_: None)
+    for slot in slots:
+        provision(cell, slot, keys, person, arguments.port or slot.console)
 
 
 def _package(arguments: argparse.Namespace) -> None:

@@ -153,6 +153,18 @@ def run(port: str, code: str) -> str:
     return _mpremote(port, "exec", code)
 
 
+def put(port: str, path: str, content: bytes) -> None:
+    """Put a file beside the slots, at once where the file system can; remove it if ``content`` is empty.
+
+    Raises FlashError; the board has then what it had.
+    """
+    if not content:
+        _mpremote(port, "exec", _code(f"remove({path!r})"))
+        return
+    _copy(port, {f"{path}.new": content})
+    _mpremote(port, "exec", _code(f"replace('{path}.new', {path!r})"))
+
+
 def reset(port: str) -> None:
     """Start the board anew, if it can be: a board that leaves the bus may well take its answer along."""
     with contextlib.suppress(FlashError):
