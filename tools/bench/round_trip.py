@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import json
 import os
 import select
 import signal
@@ -17,13 +18,22 @@ from bedside.cell import load_cell
 from bedside.clock import PeriodicTimer, awake, on_cpus
 from bedside.link.messages import ENABLED, RUN
 from bedside.link.port import SerialPort
-from bedside.surgeon.console import Console
-from bedside.surgeon.server import parse_address
+from bedside.surgeon.authority import BRIDGE, SURGEON
+from bedside.surgeon.beside import Beside
+from bedside.surgeon.credentials import load_credentials
+from bedside.surgeon.find import issue_for_once
+from bedside.surgeon.link import Link
+from bedside.surgeon.local import call, socket_path
+from bedside.surgeon.proof import board_key
+from bedside.surgeon.remote import Remote, Route
+from bedside.surgeon.seeing import Sight
 
 HERE = Path(__file__).parent
 CPUS = os.sched_getaffinity(0)
 # About what a command for three joints takes.
 ECHO_BYTES = 48
+# As a console does.
+PROVE_HZ = 40
 # A command that has no answer by then never gets one.
 LOST_NS = 50_000_000
 
@@ -96,35 +106,57 @@ def echoes(cell_path: Path, directory: Path, seconds: float) -> list[int]:
 def bridge(cell_path: Path, directory: Path, seconds: float) -> tuple[list[int], list[int]]:
     """Return microseconds from console to boards and back, and from the bridge's frames out to all answers in."""
     cell = load_cell(cell_path)
-    command = [sys.executable, "-m", "bedside.cli", "bridge", str(cell_path)]
+    os.environ["BEDSIDE_RUN"] = str(directory)
+    keys = directory / "keys"
+    if not keys.exists():
+        issue_for_once(keys, {"bridge": BRIDGE, "console": SURGEON})
+    credentials = load_credentials(keys / "console")
+    assert credentials.proof_key
+    for slot in cell.board:
+        flash = directory / f"{slot.name}.flash"
+        flash.mkdir(exist_ok=True)
+        key = board_key(credentials.proof_key, f"{cell.arm.name}/{slot.name}").hex()
+        (flash / "keys.json").write_text(json.dumps({"keys": [{"console": "console", "key": key}]}))
+    command = [sys.executable, "-m", "bedside.cli", "bridge", str(cell_path), "--credentials", str(keys / "bridge")]
     with boards(cell_path, directory):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         try:
-            time.sleep(1.5)
-            with contextlib.closing(Console(parse_address(cell.arm.listen))) as console, _on_time():
-                return _converse(console, seconds)
+            while not socket_path(cell.arm.name).exists() and process.poll() is None:
+                time.sleep(0.05)
+            with contextlib.closing(Link(call(cell.arm.name), 10.0)) as beside:
+                Beside(beside).arm()
+            line = Remote(credentials, Route(bridge=cell.arm.listen))
+            with contextlib.closing(Link(line, 1000.0)) as console, _on_time():
+                return _converse(console, Sight(credentials.proof_key, console.begin()), seconds)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait()
 
 
-def _converse(console: Console, seconds: float) -> tuple[list[int], list[int]]:
-    console.attach()
-    console.state_command("enable", 1000.0)
+def _converse(console: Link, sight: Sight, seconds: float) -> tuple[list[int], list[int]]:
+    console.ask("request")
+    proven = time.monotonic()
+    enabled = False
     timer = PeriodicTimer(1_000_000)
     poller = select.epoll()
     poller.register(timer.fd, select.EPOLLIN)
-    poller.register(console.socket, select.EPOLLIN)
+    poller.register(console, select.EPOLLIN)
     whole: list[int] = []
     rounds: list[int] = []
     sent: dict[int, int] = {}
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         for fd, _ in poller.poll():
-            latest = console.latest
+            latest = console.feedback
             if fd != timer.fd:
                 came = console.receive()
                 now = time.monotonic_ns()
+                for witness in console.witnesses:
+                    sight.see(witness.board, witness.fields, console.feedback)
+                console.witnesses.clear()
+                if sight.is_proven and not enabled:
+                    enabled = True
+                    console.state_command("enable", 1000.0)
                 for feedback in came:
                     begun = sent.pop(feedback.seq, None)
                     if begun and all(board[2] == RUN for board in feedback.boards):
@@ -138,6 +170,11 @@ def _converse(console: Console, seconds: float) -> tuple[list[int], list[int]]:
                     continue
                 sent.clear()
                 sent[console.servo_jp(position, still)] = now
+                if time.monotonic() - proven > 1 / PROVE_HZ:
+                    proven = time.monotonic()
+                    console.prove(sight.tokens(console.seq))
+            elif not enabled and console.authority.holder:
+                console.prove(sight.tokens(console.next_seq()))
     console.state_command("disable")
     time.sleep(0.5)
     timer.close()
