@@ -29,6 +29,8 @@ from bedside.surgeon.seeing import Sight
 # Brakes take at most a second to open, a satellite's round trip one more, configuration some milliseconds a board.
 _ENABLE_S = 8.0
 _STOP_S = 10.0
+# A board that holds still monitors its standstill from a moment later on, and resumes only then.
+_SETTLE_S = 0.1
 # A message may be lost; what is asked again while the first is under way is taken once.
 _ASK_AGAIN_S = 0.7
 # How often a console proves that its surgeon is there: two tokens in the shortest operator timeout that is sensible.
@@ -308,6 +310,7 @@ class Console:
     async def _take_up(self, command: str) -> None:
         if command == "resume":
             await self._until(self._has_settled, _STOP_S, "the arm does not come to rest")
+            await asyncio.sleep(_SETTLE_S)
         await self._until(self._is_proven, _ENABLE_S, "the boards take no proof of this console: are its keys on them?")
         said = self.link.state_command(command, self.command_hz)
         deadline = self._loop.time() + _ENABLE_S

@@ -138,8 +138,11 @@ class Interpolation:
             if abs(move) >= abs(away) and before * away >= 0 and abs(speed) <= 2 * reserve:
                 self._position[index], self._speed[index] = goal, 0.0
             else:
-                self._position[index] += move
-                self._speed[index] = speed
+                # At a goal on the edge of its range a joint must not swing beyond.
+                place = self._position[index] + move
+                inside = min(max(place, joint.position_min), joint.position_max)
+                self._position[index] = inside
+                self._speed[index] = speed if inside == place else 0.0
         return list(self._position), list(self._speed)
 
 
