@@ -311,7 +311,10 @@ class Board:
         if why:
             self._refuse_command(why)
         if slot >= 0:
-            self._send(encode(self._out, self._reply, proof.report(self.records, self._reply, slot)))
+            # One call after the other: with all of them in one line the frame would be allocated.
+            count = proof.report(self.records, self._reply, slot)
+            count = encode(self._out, self._reply, count)
+            self._send(count)
 
     def _end_proofs(self) -> None:
         """Let no proof count any more that was made before the board went off."""

@@ -52,6 +52,7 @@ _KEY_ID = const(2)
 _STAMP = const(3)
 _SEQUENCE = const(4)
 _PROVE_MAC = const(5)
+_NONCE = const(2)
 _WITNESS_MAC = const(6)
 # Ticks wrap: what is further off than half of their range lies in the future.
 _TICK_MASK = const(0x3FFFFFFF)
@@ -114,12 +115,22 @@ def cmac(cipher, keys, data, size: int, block, mac):
 
 
 @micropython.viper
-def _put(data: ptr8, at: int, word: int):
-    """Write ``word`` to ``data[at : at + 4]``, big-endian."""
-    data[at] = word >> 24
-    data[at + 1] = word >> 16
-    data[at + 2] = word >> 8
-    data[at + 3] = word
+def _put(data: ptr8, at: int, words: ptr32, first: int, count: int):
+    """Write ``words[first : first + count]`` to ``data`` from ``at`` on, big-endian.
+
+    They come in an array: a call with a number beyond 31 bits allocates it.
+    """
+    data = ptr8(int(data) + at)
+    words = ptr32(int(words) + 4 * first)
+    while count:
+        word = words[0]
+        data[0] = word >> 24
+        data[1] = word >> 16
+        data[2] = word >> 8
+        data[3] = word
+        data = ptr8(int(data) + 4)
+        words = ptr32(int(words) + 4)
+        count -= 1
 
 
 class Proof:
@@ -194,12 +205,8 @@ class Proof:
         if stamp < 0:
             return 0
         data = self._data
-        nonce = ptr32(self._nonce)
-        _put(data, 0, nonce[0])
-        _put(data, 4, nonce[1])
-        _put(data, 8, stamp)
-        sequence = m[_SEQUENCE]
-        _put(data, 12, sequence)
+        _put(data, 0, self._nonce, 0, 2)
+        _put(data, 8, message, _STAMP, 2)
         cmac(self._ciphers[slot], self._subkeys[slot], data, _BLOCK, self._block, self._mac)
         mac = ptr8(self._mac)
         # To the end, whatever differs: the time that it takes tells nothing.
@@ -212,6 +219,7 @@ class Proof:
             b[_REFUSAL_VALUE] = slot
             return _REFUSED_PROOF_WRONG
         newest = ptr32(self._newest)
+        sequence = m[_SEQUENCE]
         last = (newest[2 * slot] ^ s) - s
         age = (b[_TICK] - stamp) & _TICK_MASK
         stale = 0
@@ -232,7 +240,6 @@ class Proof:
     @micropython.viper
     def report(self, records, reply, slot: int) -> int:
         """Fill the witness ``reply`` for the key in ``slot``; return the number of its fields."""
-        s = int(1) << 31
         j = ptr32(records)
         r = ptr32(reply)
         data = self._data
@@ -246,10 +253,7 @@ class Proof:
         if j[_PROOF_AGE] <= j[_PROOF_TIMEOUT]:
             proven = 1
         r[5] = proven << 28 | j[_STATE] << 24 | j[_PHASE] << 16 | j[_CAUSE]
-        k = 0
-        while k < 4:
-            _put(data, 4 * k, r[2 + k])
-            k += 1
+        _put(data, 0, reply, _NONCE, 4)
         bytes_ = ptr8(data)
         # No token has this bit, so that none can be had as a witness.
         bytes_[12] = bytes_[12] | 0x80
@@ -257,10 +261,9 @@ class Proof:
         k = 0
         while k < n:
             j = ptr32(int(j) + _RECORD_BYTES)
-            position = (j[_POSITION] ^ s) - s
-            r[_WITNESS_HEAD + k] = position
+            r[_WITNESS_HEAD + k] = j[_POSITION]
             k += 1
-            _put(data, 12 + 4 * k, position)
+        _put(data, _BLOCK, reply, _WITNESS_HEAD, n)
         cmac(self._ciphers[slot], self._subkeys[slot], data, _BLOCK + 4 * n, self._block, self._mac)
         mac = ptr8(self._mac)
         k = 0

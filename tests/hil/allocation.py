@@ -1,9 +1,11 @@
-"""Runs on MicroPython: a whole board with traffic, the heap locked, its port in the same program."""
+"""Runs on MicroPython: a whole board with traffic and keys, the heap locked, its port in the same program."""
 
 import sys
 from array import array
 
 import micropython
+from cryptolib import aes
+from micropython import const
 
 from blackbox import Ring
 
@@ -13,7 +15,7 @@ RING = Ring(3, 1000)
 from core import layout as L
 from executive import Board
 from ports import BYTES, COUNT, CURRENT, INPUTS_SIZE, OUTPUT, OUTPUTS_SIZE, SUPPLY_MV, TICK, TIME_US
-from proof import Proof
+from proof import Proof, cmac, subkeys
 from wire import cbor, frames
 from wire import messages as M
 
@@ -36,16 +38,22 @@ class Port:
         self.answers = 0
         self.ticks = 0
         self.feeds = 0
+        self.renews = False
 
     def wait(self):
         """Let the host talk; every tick brings bytes."""
         self.ticks += 1
-        if self.ticks == WARM_UP:
+        if self.ticks == WARM_UP or self.renews:
+            self.renews = False
             micropython.heap_lock()
         if self.ticks > WARM_UP + TICKS:
             micropython.heap_unlock()
             raise Done
         talk(self.ticks)
+        if board.board[L.PHASE] == L.OFF and board._proof.is_used and self.ticks > WARM_UP:
+            # A board that is off may allocate: it makes a nonce.
+            self.renews = True
+            micropython.heap_unlock()
         return TICK | BYTES
 
     def begin(self):
@@ -72,10 +80,18 @@ class Port:
 
 
 JOINTS = 3
+KEY = bytes(range(16))
 WARM_UP = 200
+# Of twenty messages.
+PROOF = const(9)
+SPOILT = const(11)
+STRANGE = const(13)
 TICKS = int(sys.argv[1])
 port = Port()
-board = Board(port, "b", "u", ["a", "b", "c"], RING, Proof([]))
+board = Board(port, "b", "u", ["a", "b", "c"], RING, Proof([bytes(16), KEY]))
+cipher = aes(KEY, 1)
+keys = subkeys(cipher)
+data, block, mac = bytearray(16), bytearray(16), bytearray(16)
 message = array("i", [0] * cbor.ITEMS_MAX)
 seq = 0
 
@@ -88,8 +104,49 @@ def send(count):
     port.pending = frames.frame(port.incoming, frames.CRC, cbor.encode(port.incoming, message, count))
 
 
+@micropython.viper
+def sign(message: ptr32, ids: ptr32, nonce: ptr32, data: ptr8):  # noqa: F821
+    """Name the second key in the prove ``message``, and write what is to be signed to ``data``."""
+    # In viper, because long integers are allocated.
+    message[2] = ids[1]
+    k = 0
+    while k < 4:
+        word = nonce[k & 1]
+        if k > 1:
+            word = message[k + 1]
+        i = 0
+        while i < 4:
+            data[4 * k + i] = word >> (24 - 8 * i)
+            i += 1
+        k += 1
+
+
+@micropython.viper
+def attach(message: ptr32, mac: ptr8):  # noqa: F821
+    """Append ``mac`` to the prove ``message``."""
+    k = 0
+    while k < 4:
+        message[5 + k] = (mac[4 * k] << 24) | (mac[4 * k + 1] << 16) | (mac[4 * k + 2] << 8) | mac[4 * k + 3]
+        k += 1
+
+
+def prove(n, kind):
+    """Send a token: sound, with a wrong MAC, or of a key that the board does not have."""
+    message[0] = M.PROVE
+    message[3] = board.board[L.TICK]
+    message[4] = n
+    sign(message, board._proof.ids, board._proof._nonce, data)
+    cmac(cipher, keys, data, 16, block, mac)
+    if kind == SPOILT:
+        mac[0] ^= 1
+    attach(message, mac)
+    if kind == STRANGE:
+        message[2] = 7
+    send(9)
+
+
 def talk(n):
-    """Say what the host says before tick ``n``: commands, keep-alives, refused commands and damaged frames in turn.
+    """Say what the host says before tick ``n``: commands, proofs, refused ones, keep-alives, damaged frames in turn.
 
     Now and then the last joint goes on homing instead.
     """
@@ -99,7 +156,9 @@ def talk(n):
         return
     kind = n % 20
     phase = board.board[L.PHASE]
-    if phase == L.OFF or n % 5000 == 0:
+    if kind in (PROOF, SPOILT, STRANGE):
+        prove(n, kind)
+    elif phase == L.OFF or n % 5000 == 0:
         message[0] = M.STATE_COMMAND
         message[2] = n + 11
         message[3] = M.ENABLE
@@ -143,7 +202,7 @@ for channel in range(JOINTS):
         message[k] = value
     send(12)
     configuration.append(bytes(port.incoming[: port.pending]))
-for k, value in enumerate((2, 0, 5000, 30000, 30000, 20, 20000, 28000, 500, 0, 0, 500000)):
+for k, value in enumerate((2, 0, 5000, 30000, 30000, 20, 20000, 28000, 500, 0, 0, 100000)):
     message[k] = value
 send(12)
 configuration.append(bytes(port.incoming[: port.pending]))

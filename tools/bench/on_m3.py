@@ -9,6 +9,7 @@ import sys
 from array import array
 
 import mps2
+from cryptolib import aes
 from plain import FloatJoint, plain_decode
 
 from blackbox import Ring
@@ -21,7 +22,7 @@ import executive
 import tick
 from core import layout as L
 from ports import BYTES, COUNT, CURRENT, INPUTS_SIZE, OUTPUT, OUTPUTS_SIZE, SUPPLY_MV, TICK, TIME_US
-from proof import Proof
+from proof import Proof, cmac, subkeys
 from wire import cbor, frames
 from wire import messages as M
 
@@ -35,6 +36,7 @@ SEQUENCE = 100000
 WARM_UP = 200
 CYCLES = 300
 PLAIN_CALLS = 100
+KEY = bytes(range(16))
 # Garbage, the counters' own included, is collected between cycles, never within a count.
 COLLECT_EVERY = 5
 
@@ -238,6 +240,36 @@ def count_parts(configuration):
     plain.show()
 
 
+def count_proof():
+    """Count what an accepted token takes, and the witness that answers it, of a board of as many joints."""
+    proof = Proof([KEY])
+    # The same numbers at each run.
+    proof._nonce[:] = array("i", [0x12345678, 0x3456789A])
+    records = array("i", [0] * (L.BOARD_SIZE + JOINTS * L.JOINT_SIZE))
+    records[L.JOINTS], records[L.PROOF_MAX_AGE] = JOINTS, 500
+    message = array("i", [M.PROVE, 0, proof.ids[0], 0, 0, 0, 0, 0, 0])
+    reply = array("i", [0] * (M.WITNESS_HEAD + JOINTS))
+    cipher, block, mac = aes(KEY, 1), bytearray(16), bytearray(16)
+    check, witness, aes_block = Tally("proof_check", 1), Tally("witness", 1), Tally("aes_block", 1)
+    for n in range(PLAIN_CALLS):
+        records[L.TICK] = message[3] = SEQUENCE + n
+        message[4] = SEQUENCE + n
+        words = (proof._nonce[0], proof._nonce[1], message[3], message[4])
+        cmac(cipher, subkeys(cipher), b"".join([word.to_bytes(4, "big") for word in words]), 16, block, mac)
+        for k in range(4):
+            message[5 + k] = int.from_bytes(mac[4 * k : 4 * k + 4], "big") - (mac[4 * k] >> 7 << 32)
+        gc.collect()
+        if mps2.call(proof.take, records, message, 0):
+            raise RuntimeError("the token is refused, so its count means nothing")
+        check.add(mps2.took())
+        mps2.call(proof.report, records, reply, 0)
+        witness.add(mps2.took())
+        mps2.call(cipher.encrypt, block, mac)
+        aes_block.add(mps2.took())
+    for tally in (check, witness, aes_block):
+        tally.show()
+
+
 if __name__ == "__main__":
     gc.disable()
     frames_given = [bytes.fromhex(text) for text in sys.argv[1:]]
@@ -247,3 +279,5 @@ if __name__ == "__main__":
     # The first board's black box.
     gc.collect()
     count_parts(frames_given)
+    gc.collect()
+    count_proof()
