@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from bedside.surgeon.credentials import load_credentials
 from bedside.surgeon.remote import Route
 
 pytestmark = pytest.mark.real_time
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -125,3 +127,21 @@ def test_a_console_that_the_bridge_can_reach_is_called_by_it(site: Site) -> None
     begin(site)
     out, _ = site.start("drive", "--listen", address, "--seconds", "1").communicate(timeout=40)
     assert site.processes[-1].returncode == 0, out
+
+
+def test_the_example_of_the_page_runs(site: Site) -> None:
+    begin(site)
+    (text,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "console.md").read_text(), re.DOTALL)
+    issued = site.directory / ".config" / "bedside" / "issued"
+    issued.mkdir(parents=True)
+    (issued / "alice").symlink_to(site.directory / "keys" / "alice")
+    done = subprocess.run(
+        [sys.executable, "-c", text.replace("127.0.0.1:36010", site.cell.arm.listen)],
+        env={**os.environ, "HOME": str(site.directory)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "OperatingState(state='ENABLED', is_homed=True, is_busy=False)" in done.stdout

@@ -3,7 +3,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bedside.cell import load_cell
@@ -68,6 +68,7 @@ def test_interpolate_jp_comes_to_rest_in_its_goal() -> None:
     check_smooth(samples, ONE[0])
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.floats(-1, 1), min_size=1, max_size=10), st.integers(1, 150))
 def test_interpolate_jp_is_smooth_whatever_goals_come_and_when(goals: list[float], periods: int) -> None:
     stream = crtk.Interpolation([0.0], ONE, 0.0)

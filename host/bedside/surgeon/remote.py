@@ -43,6 +43,9 @@ class Remote:
 
     def __init__(self, credentials: Credentials, route: Route) -> None:
         self.where = str(route)
+        # What a relay is told again and again, and when it was told last.
+        self._join_frame = b""
+        self._joined_s = 0.0
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
             self._socket.setblocking(False)
@@ -66,6 +69,9 @@ class Remote:
         came: list[bytes] = []
         if self._association.timeout_s() == 0:
             self._association.on_timeout()
+        if self._join_frame and time.monotonic() - self._joined_s > relayed.REPEAT_S:
+            self._joined_s = time.monotonic()
+            self._send_datagram(self._join_frame)
         while (data := self._datagram()) is not None:
             came += self._association.feed(data)
         self._flush()
@@ -93,7 +99,8 @@ class Remote:
         else:
             self._socket.connect(resolve(route.bridge or route.relay or ""))
         if route.relay:
-            self._join(relayed.rendezvous(credentials.relay_key, route.arm), route)
+            self._join_frame = relayed.join(relayed.rendezvous(credentials.relay_key, route.arm))
+            self._join(route)
 
     def _caller(self) -> Endpoint:
         deadline = time.monotonic() + _CALLED_S
@@ -104,11 +111,12 @@ class Remote:
                     return str(sender[0]), int(sender[1])
         raise SurgeonError(f"no bridge has called at {self.where}; does its cell file say arm.network.dial?")
 
-    def _join(self, rendezvous: bytes, route: Route) -> None:
+    def _join(self, route: Route) -> None:
         deadline = time.monotonic() + _HANDSHAKE_S
         why = "it does not answer"
         while time.monotonic() < deadline:
-            self._send_datagram(relayed.join(rendezvous))
+            self._joined_s = time.monotonic()
+            self._send_datagram(self._join_frame)
             if select.select([self._socket], [], [], _JOIN_AGAIN_S)[0] and (data := self._datagram()):
                 kind = relayed.unwrap(data)
                 if kind == relayed.Answer.JOINED:
