@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     monkeypatch.setenv("BEDSIDE_SIM", str(tmp_path))
-    with contextlib.closing(Site(tmp_path, 36500 + os.getpid() % 1000)) as site:
+    with contextlib.closing(Site(tmp_path, 36500 + os.getpid() % 1000, patient=True)) as site:
         site.until(lambda: site.world.ticks > 10, "boards up")
         yield site
 

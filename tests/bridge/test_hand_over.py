@@ -27,7 +27,7 @@ MOVES, STANDS = 0.05, 0.004
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     monkeypatch.setenv("BEDSIDE_SIM", str(tmp_path))
-    with contextlib.closing(Site(tmp_path, 36300 + os.getpid() % 1000, roles=ROLES)) as site:
+    with contextlib.closing(Site(tmp_path, 36300 + os.getpid() % 1000, roles=ROLES, patient=True)) as site:
         site.until(lambda: site.world.ticks > 10, "boards up")
         bridge = site.start("bridge")
         assert bridge.stdout

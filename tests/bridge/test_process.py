@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -33,12 +34,20 @@ SLACK_TICKS = 15
 
 
 class Site:
-    """An arm in real time: its world in a thread of this process, bridge and console in processes of their own."""
+    """An arm in real time: its world in a thread of this process, bridge and console in processes of their own.
 
-    def __init__(self, directory: Path, port: int, cell: Path = PSM, roles: dict[str, str] = ROLES) -> None:
+    A ``patient`` one has the longest timeouts, for tests that are about something else.
+    """
+
+    def __init__(
+        self, directory: Path, port: int, cell: Path = PSM, roles: dict[str, str] = ROLES, patient: bool = False
+    ) -> None:
         self.directory = directory
         self.cell_path = directory / "cell.toml"
         text = cell.read_text().replace("127.0.0.1:36010", f"127.0.0.1:{port}")
+        if patient:
+            for key, longest in {"operator_timeout_ms": 500, "link_timeout_ms": 200}.items():
+                text = re.sub(rf"^{key} = .*", f"{key} = {longest}", text, flags=re.MULTILINE)
         self.cell_path.write_text(text.replace("../plants", str(PSM.parent.parent / "plants")))
         self.cell: Cell = load_cell(self.cell_path)
         issue_for_once(directory / "keys", roles)
