@@ -25,6 +25,7 @@ from ports import (
     INDEX_COUNT,
     INDEX_PASSES,
     INPUTS_SIZE,
+    LOCAL_OFF,
     MAINTENANCE_STRAP,
     OUTPUTS_SIZE,
     RUN_CONTACT,
@@ -38,9 +39,10 @@ from ports import (
 )
 from ports.drives import drive_of
 
-# The inputs that a wire to ground asserts, and those that a voltage does.
+# The inputs that a wire to ground asserts, those that a wire to ground takes back, and those that a voltage asserts.
 _CLOSED_TO_GROUND = {"brake_release": BRAKE_RELEASE, "maintenance": MAINTENANCE_STRAP}
-_HIGH = {"e_stop": E_STOP, "run_loop": RUN_LOOP}
+_OPENED = {"e_stop": E_STOP, "local": LOCAL_OFF}
+_HIGH = {"run_loop": RUN_LOOP}
 # Full scale of read(): 3.3 V. What is scaled here fits 31 bits, up to 260 A and 260 V.
 _FULL_V = 3.3
 _SHIFT = const(12)
@@ -79,9 +81,12 @@ class Hardware:
         self._inverted = 0
         for name, bit in _CLOSED_TO_GROUND.items():
             self._switch(pins.get(name), bit, Pin.PULL_UP, True)
-        # An emergency stop is a contact that opens, so that a cut wire stops; the run loop is alive while it is fed.
+        # An emergency stop is a contact that opens, as the local switch is, so that a cut wire stops; the run loop is
+        # alive while it is fed.
+        for name, bit in _OPENED.items():
+            self._switch(pins.get(name), bit, Pin.PULL_UP, False)
         for name, bit in _HIGH.items():
-            self._switch(pins.get(name), bit, Pin.PULL_UP if bit == E_STOP else Pin.PULL_DOWN, False)
+            self._switch(pins.get(name), bit, Pin.PULL_DOWN, False)
         for k, channel in enumerate(channels):
             self._switch(channel["drive"].get("fault"), 1 << DRIVE_FAULTS_SHIFT + k, Pin.PULL_UP, True)
         self._currents: "list[ADC | None]" = []

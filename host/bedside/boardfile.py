@@ -89,6 +89,7 @@ class Pins(_Table):
     """What a board has besides its channels."""
 
     e_stop: Pin | None = None
+    local: Pin | None = None
     brake_release: Pin | None = None
     maintenance: Pin | None = None
     run_loop: Pin | None = None
@@ -367,6 +368,7 @@ def _link_uses(link: UartLink | UsbLink | ConsoleLink) -> Iterator[Use]:
 def _board_uses(table: Pins) -> Iterator[Use]:
     roles = {
         "e_stop": pins.PULLED_UP,
+        "local": pins.PULLED_UP,
         "brake_release": pins.PULLED_UP,
         "maintenance": pins.PULLED_UP,
         "run_loop": pins.PULLED_DOWN,

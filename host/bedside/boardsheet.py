@@ -18,6 +18,7 @@ _WIRED = {
     "link.tx": "the adapter's RX",
     "link.rx": "the adapter's TX",
     "e_stop": "contact to ground, closed while all is well",
+    "local": "key switch to ground, closed allows motion",
     "brake_release": "button to ground, opens the brakes of a board that is off",
     "maintenance": "jumper to ground, keeps the firmware from starting",
     "run_loop": "high while the run loop is alive, " + PULL_DOWN,
@@ -58,6 +59,8 @@ def lacks(board: BoardType) -> list[str]:
         return _each_channel_lacks(board)
     if board.pins.e_stop is None:
         lines.append("no e-stop input: a person beside the arm can stop it by the run loop or the motors' supply only")
+    if board.pins.local is None:
+        lines.append("no local switch: a person beside the arm allows motion by the computer's word only")
     if board.pins.run_loop is None:
         lines.append("no run loop: this board hears of the others' stops from the computer only")
     if board.pins.brake_release is None:

@@ -26,6 +26,7 @@ TWO_PWM = {"kind": "two-pwm", "a": 2, "b": 3, "hz": 20000}
 DIRECTION = {"kind": "pwm-direction", "pwm": 6, "direction": 7, "hz": 20000, "enable": 8, "fault": 9}
 PINS = {
     "e_stop": 22,
+    "local": 17,
     "brake_release": 21,
     "maintenance": 20,
     "run_loop": 19,
@@ -46,7 +47,7 @@ CHANNELS = [
 LINK = {"kind": "uart", "id": 0, "tx": 0, "rx": 1, "baud": 1_000_000}
 BENCHES = [{"drive": {"kind": "bench"}}, {"drive": {"kind": "bench"}}]
 # Bits of SWITCHES, and indices into inputs and outputs: firmware/ports/__init__.py.
-E_STOP, BRAKE_RELEASE, MAINTENANCE, RUN_LOOP, FAULT_OF_1 = 1, 2, 4, 16, 512
+E_STOP, BRAKE_RELEASE, MAINTENANCE, RUN_LOOP, LOCAL_OFF, FAULT_OF_1 = 1, 2, 4, 16, 32, 512
 
 
 def config_of(channels: list[Any], pins: dict[str, Any], link: dict[str, Any]) -> dict[str, Any]:
@@ -131,13 +132,15 @@ def test_every_output_is_off_before_anything_else_happens(on_board: Run) -> None
 @pytest.mark.parametrize(
     ("levels", "switches"),
     [
-        # Nothing is connected: the emergency stop's wire is cut.
-        ({}, E_STOP),
-        ({22: 0}, 0),
-        ({22: 0, 21: 0}, BRAKE_RELEASE),
-        ({22: 0, 20: 0}, MAINTENANCE),
-        ({22: 0, 19: 1}, RUN_LOOP),
-        ({22: 0, 9: 0}, FAULT_OF_1),
+        # Nothing is connected: the wires of the emergency stop and of the local switch are cut.
+        ({}, E_STOP | LOCAL_OFF),
+        ({22: 0}, LOCAL_OFF),
+        ({17: 0}, E_STOP),
+        ({22: 0, 17: 0}, 0),
+        ({22: 0, 17: 0, 21: 0}, BRAKE_RELEASE),
+        ({22: 0, 17: 0, 20: 0}, MAINTENANCE),
+        ({22: 0, 17: 0, 19: 1}, RUN_LOOP),
+        ({22: 0, 17: 0, 9: 0}, FAULT_OF_1),
     ],
 )
 def test_switches_fail_to_a_stop(on_board: Run, levels: dict[int, int], switches: int) -> None:
