@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bedside.link import frames, schema
 from bedside.link.board import BoardLink
 from bedside.link.scale import joint_message
-from bedside.sim.board import DRIVE_FAULT, E_STOP
+from bedside.sim.board import DRIVE_FAULT, E_STOP, LOCAL_OFF
 from bedside.sim.plant import Plant
 from bedside.sim.run_loop import SimRunLoop
 from stops.rig import Rig
@@ -325,6 +325,7 @@ FAILURES = [
     Failure("supply sags", supply(15_000), supply(24_000)),
     Failure("supply surges", supply(33_000), supply(24_000)),
     Failure("emergency stop", switch(E_STOP), switch(0)),
+    Failure("local switch opened", switch(LOCAL_OFF), switch(0)),
     Failure("drive reports a fault", switch(DRIVE_FAULT), switch(0)),
     Failure("short circuit in a motor", stray(5000), stray(0)),
     Failure("encoder stuck", stick, straighten),

@@ -36,6 +36,8 @@ RUN_UP = 20
 # A busy machine may keep a board from answering this long; one that is dead or cut off does not answer at all.
 ANSWER_S = 2.0
 LOSSY_S = 0.002
+# What a board tells when it stops by a person's word, which is no fault.
+LOCAL_SWITCH = 57
 
 
 @dataclass
@@ -109,7 +111,7 @@ class Rig:
             self._offsets.setdefault(name, self.world.ticks - message.tick)
             left = message.phase not in (BUILDING, OPENING, RUN)
         elif isinstance(message, Event):
-            left = message.is_fault
+            left = message.is_fault or message.code == LOCAL_SWITCH
             if left and name in self._offsets:
                 joints = [joint.name for _, joint in self.cell.joints_of(name)]
                 where = joints[message.channel] if 0 <= message.channel < len(joints) else name
