@@ -1,4 +1,4 @@
-# make demo · make test · make hil · make test-rp2040 · make fuzz · make bench · make stops · make wiring · make bundle
+# make demo · make test · make hil · make test-rp2040 · make fuzz · make bench · make stops · make wan · make wiring · make bundle
 # make lint: each installs what it needs first.
 
 PYTHON ?= python3
@@ -6,8 +6,9 @@ PORT ?=
 UF2 ?=
 BIN := .venv/bin
 RECORDING ?=
+PROFILE ?=
 
-.PHONY: demo test hil test-rp2040 fuzz bench stops wiring bundle lint lock clean
+.PHONY: demo test hil test-rp2040 fuzz bench stops wan wiring bundle lint lock clean
 
 demo: .venv/installed
 	$(BIN)/bedside demo $(if $(RECORDING),--recording $(RECORDING))
@@ -37,6 +38,10 @@ bench: .venv/installed .venv/installed-bench
 # Writes the table of docs/safety.md; fails if a stop is beyond its limits.
 stops: .venv/installed
 	PYTHONPATH=tools $(BIN)/python -m stops
+
+# Bad networks and outages, beside TLS over TCP (as root) and plain UDP; PROFILE is one network instead of all.
+wan: .venv/installed
+	PYTHONPATH=tools $(BIN)/python -m wan $(if $(PROFILE),--profile $(PROFILE)) $(if $(RECORDING),--recording $(RECORDING))
 
 # Writes the pin tables of docs/wiring.md from boards/*.toml.
 wiring: .venv/installed

@@ -17,6 +17,7 @@ from bedside.link.messages import FAULT, NOT_HOMED, OFF, PAUSED, STATES
 from bedside.surgeon import protocol
 from bedside.surgeon.address import Endpoint
 from bedside.surgeon.console import Console
+from bedside.surgeon.link import now_us
 from bedside.surgeon.motion import Approach, Eased, Motion
 
 
@@ -65,7 +66,7 @@ class Log:
 
 
 class Copy:
-    """Sends each command, as the bridge will read it, to a listener on this computer too."""
+    """Sends each command, and when it was sent, to a listener on this computer too."""
 
     def __init__(self, to: Endpoint | None) -> None:
         self._to = to
@@ -74,8 +75,9 @@ class Copy:
     def sent(self, seq: int, position: list[float], velocity: list[float]) -> None:
         """Pass a command on."""
         if self._to:
+            command = protocol.ServoJp(0, seq, now_us(), True, position, velocity)
             with contextlib.suppress(OSError):
-                self._socket.sendto(protocol.encode(protocol.ServoJp(0, seq, 0, True, position, velocity)), self._to)
+                self._socket.sendto(protocol.encode(command), self._to)
 
     def close(self) -> None:
         """Give the socket back."""

@@ -1,0 +1,1 @@
+"""What bad networks do to an arm: `make wan`."""
