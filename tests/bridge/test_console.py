@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from test_process import Site
 
 from bedside.errors import SurgeonError
 from bedside.surgeon.console import Console
 from bedside.surgeon.credentials import load_credentials
 from bedside.surgeon.remote import Route
+from real_arm import Site
 
 pytestmark = pytest.mark.real_time
 ROOT = Path(__file__).parents[2]

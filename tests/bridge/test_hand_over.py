@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
-from test_process import Site
 
 from bedside.errors import SurgeonError
 from bedside.surgeon.authority import BRIDGE, MENTOR, OBSERVER, SURGEON, TRAINEE
@@ -17,6 +16,7 @@ from bedside.surgeon.console import Console
 from bedside.surgeon.credentials import load_credentials
 from bedside.surgeon.motion import Weave
 from bedside.surgeon.remote import Route
+from real_arm import Site
 
 pytestmark = pytest.mark.real_time
 ROLES = {"bridge": BRIDGE, "alice": SURGEON, "mia": MENTOR, "tom": TRAINEE, "olga": OBSERVER}
