@@ -28,6 +28,7 @@ _KEYS_MAX = 8
 # As for an update: it leaves its program behind a reset, and loads it again.
 _READY_S = 30.0
 _POLL_S = 0.5
+_RESET_AGAIN_S = 8.0
 
 
 def console_keys(folders: list[Path]) -> dict[str, bytes]:
@@ -59,7 +60,7 @@ def provision(
         _put(port, json.dumps({"keys": keys}).encode() if keys else b"")
     finally:
         reset(port)
-    found = _see(slot)
+    found = _see(slot, port)
     if found.keys != len(keys):
         raise FlashError(
             f"board '{slot.name}': tells of {found.keys} keys, not of {len(keys)}; run the same command again"
@@ -89,9 +90,15 @@ def _put(port: str, content: bytes) -> None:
                 raise
 
 
-def _see(slot: BoardSlot) -> Identity:
+def _see(slot: BoardSlot, port_of_repl: str) -> Identity:
+    """Wait until the board runs again, and return what it tells of itself."""
     end = time.monotonic() + _READY_S
+    reset_s = time.monotonic()
     while True:
+        if time.monotonic() - reset_s > _RESET_AGAIN_S:
+            # A REPL that was busy may have missed it.
+            reset_s = time.monotonic()
+            reset(port_of_repl)
         try:
             with contextlib.closing(SerialPort(slot.port, load_board_type(slot.type).link.baud)) as port:
                 return BoardLink(port, f"board '{slot.name}'").identify()
