@@ -16,6 +16,7 @@ from bedside.clock import PeriodicTimer
 from bedside.errors import LinkError
 from bedside.link import schema
 from bedside.link.board import BoardLink
+from bedside.link.messages import RELEASED
 from bedside.link.port import SerialPort
 from bedside.sim.board import SimBoard
 from bedside.sim.world import World
@@ -83,6 +84,8 @@ def test_a_board_that_is_on_is_left_alone(board: SimBoard, keys: Path, capsys: p
     with closing(SerialPort(PORT, 1_000_000)) as port:
         link = BoardLink(port, NAME)
         link.identify()
+        while link.ask([schema.KEEP_ALIVE, 0]).phase != RELEASED:
+            pass
         with pytest.raises(LinkError, match="not-disabled"):
             link.ask([schema.MAINTENANCE, 0])
     assert "not-disabled" in provision("--console", str(keys / "alice"), capsys=capsys)
