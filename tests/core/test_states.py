@@ -125,7 +125,8 @@ class Machine:
         board[L.EVENT] = board[L.EVENT_CHANNEL] = board[L.EVENT_VALUE] = board[L.WATCH_VALUE] = 0
         board[L.OPERATOR_AGE] = min(board[L.OPERATOR_AGE], board[L.OPERATOR_TIMEOUT] + 1)
         board[L.LINK_AGE] = min(board[L.LINK_AGE], board[L.LINK_TIMEOUT] + 1)
-        board[L.PROOF_AGE] = min(board[L.PROOF_AGE], board[L.PROOF_TIMEOUT] + 1)
+        # It runs out in a tick without a proof, whatever it was.
+        board[L.PROOF_AGE] = board[L.PROOF_TIMEOUT]
         return (*board, self.tripped, self.way_back)
 
     def restore(self, key: tuple[int, ...]) -> None:
