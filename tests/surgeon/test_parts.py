@@ -51,3 +51,8 @@ def test_whatever_parts_come_nothing_longer_than_a_message_is_made(parts: list[P
     for part in parts:
         assert len(joiner.join(part) or b"") <= DATAGRAM_MAX + 1120
         assert len(joiner._pieces) <= 4
+
+
+def test_a_short_message_in_parts_is_dropped_because_it_could_be_a_part_again() -> None:
+    inner = protocol.encode(Part(1, 0, 1, b"x" * 100))
+    assert Joiner().join(Part(1, 0, 1, inner)) is None

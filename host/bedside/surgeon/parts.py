@@ -49,4 +49,6 @@ class Joiner:
         if len(self._pieces) < part.count:
             return None
         pieces, self._pieces = self._pieces, {}
-        return b"".join(pieces[index] for index in sorted(pieces))
+        message = b"".join(pieces[index] for index in sorted(pieces))
+        # What is short needs no parts; taken, it could be a part of a part of a part.
+        return message if len(message) > PART_MAX else None
