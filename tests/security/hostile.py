@@ -19,8 +19,8 @@ from bedside.link import schema
 from bedside.surgeon import protocol
 
 MICRO = 1e6
-# How far it leads a joint astray: in a period, and in all while there is a surgeon, or while there is none.
-CREEP, ASTRAY, ALONE = 0.0005, 0.2, 0.05
+# How far it leads a joint astray: in a period, and in all; and in a cycle of 4 ms when it goes on by itself.
+CREEP, ASTRAY, ALONE = 0.0005, 0.2, 0.00012
 JUMP = 0.4
 # How long it keeps tokens back: as long as boards take them, but for what else delays them.
 KEPT_BACK_NS = 400_000_000
@@ -90,12 +90,14 @@ class Hostile(Arm):
         """Move the arm although no surgeon does; every frame is a valid one."""
         counts = self.way != "repeats"
         self.operator_seq += counts
-        self.astray = min(self.astray + CREEP, ALONE)
+        self.astray += ALONE
         self._begin_round(now_ns)
         for board, last in enumerate(self.sent):
             frame = [schema.COMMAND, 0, self.operator_seq, *last[3:]]
-            if counts and board == 0:
-                frame[3] += round(MICRO * self.astray)
+            if counts:
+                # All at rest but for one joint.
+                frame[4::2] = [0] * len(frame[4::2])
+                frame[3] += round(MICRO * self.astray) if board == 0 else 0
             super()._send(board, frame)
         if not self.hoard:
             for board, token in enumerate(self.newest):

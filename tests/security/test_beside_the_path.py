@@ -24,9 +24,7 @@ FLOOD_S = 0.8
 
 @pytest.fixture
 def stranger(theatre: Theatre) -> Iterator[socket.socket]:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
-        stranger.bind(("127.0.0.66", 0))
-        stranger.connect(theatre.bridge_address)
+    with theatre.stranger("127.0.0.66") as stranger:
         yield stranger
 
 

@@ -53,7 +53,7 @@ def test_repeats_itself(theatre: Theatre, honest_after: None) -> None:
 
 
 def test_goes_on_by_itself(theatre: Theatre, honest_after: None) -> None:
-    """a bridge makes commands up, the last token with each -> at rest within the proof's age and the operator timeout"""
+    """a bridge makes commands up, the last token with each -> at rest within the proof's age and operator timeout"""
     theatre.stops(theatre.turn_hostile, longest_ms(theatre), "proof-timeout", "goes on by itself")
     theatre.rests(lambda: None, 0.5)
 
@@ -70,7 +70,7 @@ def test_hoards_tokens(theatre: Theatre, honest_after: None) -> None:
 
 
 def test_shows_another_arm(theatre: Theatre, honest_after: None) -> None:
-    """altered feedback: a joint is shown 50 mrad off -> its board has signed otherwise: the console stops, and says so"""
+    """altered feedback: a joint is shown 50 mrad off -> its board has signed otherwise: the console stops"""
     theatre.stops(theatre.turn_hostile, 500 + theatre.cell.arm.operator_timeout_ms, hostile="shows another arm")
     theatre.until(lambda: "has signed otherwise" in theatre.said("drive"), "the surgeon is told")
 
@@ -87,7 +87,7 @@ def test_jumps(theatre: Theatre, honest_after: None) -> None:
 
 
 def test_leads_astray(theatre: Theatre, honest_after: None) -> None:
-    """a bridge leads a joint astray within every limit, openly -> NOT PREVENTED: within its limits, seen by the surgeon"""
+    """a bridge leads a joint astray within every limit, openly -> NOT PREVENTED; within its limits, and seen"""
     theatre.serve("leads astray")
     theatre.moving()
     with contextlib.closing(theatre.call("observer", "127.0.0.22")) as observer:

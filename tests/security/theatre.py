@@ -34,6 +34,8 @@ from on_path import OnPath
 HOSTILE = Path(__file__).parent / "hostile.py"
 # A joint that is slower than this share of its highest speed stands; the arm does when all have for so long.
 _STILL, _STILL_TICKS = 0.002, 40
+# How long after standstill its cause is told.
+_NAMED_S = 1.5
 # Commands from which on a motion is well under way.
 _WELL = 100
 # Frames under way, and the reading of the clock from another thread, on a machine that does other things, too.
@@ -161,19 +163,10 @@ class Theatre:
 
     def moving(self) -> None:
         """Let alice move the arm, by way of whoever is on the path."""
-        if self.bridge is None or self.bridge.poll() is not None:
-            self.serve()
         for _ in range(_STALLS):
             if self.drive and self.drive.poll() is None and self._moves:
                 return
-            self.end_drive()
-            self.path.straight()
-            with self.beside() as operator:
-                operator.link.receive()
-                operator.stop()
-                if operator.feedback.state == FAULT:
-                    operator.clear()
-                operator.arm()
+            self.at_rest()
             host, port = self.path.address
             copies = f"127.0.0.1:{self._copies.getsockname()[1]}"
             options = ["--seconds", "600", "--bridge", f"{host}:{port}", "--copy-to", copies]
@@ -187,7 +180,7 @@ class Theatre:
         tries = 0
         for _ in range(_STALLS):
             self.moving()
-            self._begin()
+            self.begin()
             begun, ticks = time.monotonic(), self.world.ticks
             try:
                 attack()
@@ -204,9 +197,9 @@ class Theatre:
         raise AssertionError(f"the arm does not go on\n{self.said('drive')}\n{self.log}")
 
     def stops(self, attack: Callable[[], None], within_ms: float, cause: str = "", hostile: str = "") -> None:
-        """Assert that ``attack`` brings the arm to rest ``within_ms`` and the ramp, without harm, and for this ``cause``.
+        """Assert that ``attack`` brings the arm to rest ``within_ms`` and the ramp, without harm.
 
-        The ``cause`` is what the bridge tells of it, which is ``hostile`` if that says how.
+        The bridge, which is ``hostile`` if that says how, tells the ``cause``.
         """
         ramp_ms = max(500 * joint.limits.velocity / joint.limits.stop_deceleration for joint in self.cell.joint)
         most = within_ms + ramp_ms + SLACK_MS
@@ -216,7 +209,7 @@ class Theatre:
                 self.serve(hostile)
             self.moving()
             said = len(self.log)
-            self._begin()
+            self.begin()
             begun, ticks = time.monotonic(), self.world.ticks
             attack()
             attacked = self.world.ticks
@@ -224,6 +217,10 @@ class Theatre:
             took = self.world.ticks - attacked - self.still_ticks
             assert not self.harm.wrong, self.harm.wrong
             assert took <= most, f"{took} ms, {most:.0f} allowed"
+            # A board that has slowed down for want of commands names the cause when its clock has run out.
+            named = time.monotonic() + _NAMED_S
+            while cause not in self.log[said:] and time.monotonic() < named:
+                time.sleep(0.01)
             if cause in self.log[said:]:
                 return
             tries += self._kept_up(ticks, begun)
@@ -238,6 +235,38 @@ class Theatre:
         time.sleep(seconds)
         moved = [abs(at - was) for at, was in zip(self.places(), places, strict=True)]
         assert max(moved) < 1e-3, moved
+
+    def begin(self) -> None:
+        """Measure from here on."""
+        with self._measuring:
+            self.stood_ticks = 0
+            self.harm.begin(self.places())
+
+    def ask(self, position: list[float], velocity: list[float]) -> None:
+        """Note what a surgeon asks for whose console is of this process."""
+        with self._measuring:
+            self.harm.asked(time.monotonic(), position, velocity)
+
+    def at_rest(self) -> None:
+        """Let the arm be off, free and armed, without a fault."""
+        if self.bridge is None or self.bridge.poll() is not None:
+            self.serve()
+        self.end_drive()
+        self.path.straight()
+        with self.beside() as operator:
+            operator.link.receive()
+            operator.stop()
+            if operator.feedback.state == FAULT:
+                operator.clear()
+            operator.arm()
+
+    @contextlib.contextmanager
+    def stranger(self, host: str) -> Iterator[socket.socket]:
+        """A socket of somebody at another address."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            stranger.bind((host, 0))
+            stranger.connect(self.bridge_address)
+            yield stranger
 
     def places(self) -> list[float]:
         return [plant.position for plant in self._plants]
@@ -313,11 +342,6 @@ class Theatre:
             self.stood_ticks = max(self.stood_ticks, self.still_ticks)
         else:
             self.still_ticks = 0
-
-    def _begin(self) -> None:
-        with self._measuring:
-            self.stood_ticks = 0
-            self.harm.begin(self.places())
 
     def _start(self, what: str, arguments: list[str], who: str) -> subprocess.Popen[bytes]:
         with (self.directory / f"{what}.log").open("wb") as log:
