@@ -1,5 +1,5 @@
-# make demo · make test · make hil · make test-rp2040 · make fuzz · make bench · make stops · make wan · make wiring · make bundle
-# make lint: each installs what it needs first.
+# make demo · make test · make hil · make test-rp2040 · make fuzz · make bench · make stops · make attacks · make wan
+# make wiring · make bundle · make lint: each installs what it needs first.
 
 PYTHON ?= python3
 PORT ?=
@@ -8,7 +8,7 @@ BIN := .venv/bin
 RECORDING ?=
 PROFILE ?=
 
-.PHONY: demo test hil test-rp2040 fuzz bench stops wan wiring bundle lint lock clean
+.PHONY: demo test hil test-rp2040 fuzz bench stops attacks wan wiring bundle lint lock clean
 
 demo: .venv/installed
 	$(BIN)/bedside demo $(if $(RECORDING),--recording $(RECORDING))
@@ -38,6 +38,10 @@ bench: .venv/installed .venv/installed-bench
 # Writes the table of docs/safety.md; fails if a stop is beyond its limits.
 stops: .venv/installed
 	PYTHONPATH=tools $(BIN)/python -m stops
+
+# Every attack on a running arm, and a million fuzzed datagrams; writes the table of docs/security.md if all hold.
+attacks: .venv/installed
+	PYTHONPATH=tools $(BIN)/python -m attacks
 
 # Bad networks and outages, beside TLS over TCP (as root) and plain UDP; PROFILE is one network instead of all.
 wan: .venv/installed
