@@ -66,7 +66,7 @@ class Network(Struct, forbid_unknown_fields=True):
     command_max_age_ms: Annotated[float, Meta(ge=20, le=2000)] = 400
     round_trip_max_ms: Annotated[float, Meta(ge=20, le=2000)] = 1000
     loss_max: Annotated[float, Meta(gt=0, le=1)] = 0.3
-    playout_max_ms: Annotated[float, Meta(ge=0, le=200)] = 40
+    playout_max_ms: Annotated[float, Meta(ge=0, le=200)] = 20
     relay: str | None = None
     dial: list[str] = []
 

@@ -64,6 +64,26 @@ def test_what_is_played_grows_newer_and_what_is_overtaken_is_never_played() -> N
     assert seqs == sorted(set(seqs))
 
 
+def test_what_bunched_up_behind_a_delay_comes_out_nearly_as_it_went_in() -> None:
+    bunch = [20 * MS] * 50 + [20 * MS + late * MS for late in (18, 13, 8, 3)] + [20 * MS] * 20
+    came = [now for now, seq in played(bunch) if 50 < seq <= 70]
+    assert all(0.9 * PERIOD <= gap <= PERIOD for gap in gaps([(now, 0) for now in came]))
+
+
+def test_what_follows_a_delay_falls_back_to_the_present() -> None:
+    late = [20 * MS] * 50 + [38 * MS, 33 * MS, 28 * MS, 23 * MS] + [20 * MS] * 100
+    waited = [now - PERIOD * seq - 20 * MS for now, seq in played(late) if seq > 54]
+    assert waited == sorted(waited, reverse=True)
+    assert waited[0] > 15 * MS
+    assert waited[-1] == 0
+
+
+def test_a_path_that_has_become_longer_for_good_is_evened_out_again() -> None:
+    noise = random.Random(8)
+    delays = [20 * MS] * 100 + [70 * MS + noise.randrange(15 * MS) for _ in range(6000)]
+    assert max(gaps(played(delays, 20 * MS)[-200:])) < 2 * PERIOD
+
+
 def test_after_an_outage_only_the_newest_of_the_flood_is_played() -> None:
     delays = [10 * MS] * 100 + [10 * MS + PERIOD * (60 - k) for k in range(60)] + [10 * MS] * 100
     came = [seq for _, seq in played(delays)]
