@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from bedside.bridge.arm import Arm
@@ -30,6 +32,37 @@ def test_a_command_reaches_every_joint(operator: Operator) -> None:
     assert all(abs(distance - (0.0135 if i == 2 else 0.135)) < 0.02 for i, distance in enumerate(moved)), moved
     assert now.seq == operator.seq
     assert operator.arm.missed_cycles == 0
+
+
+@pytest.mark.parametrize("outage_ms", [80, 95, 300])
+def test_boards_take_every_command_after_an_outage_in_a_fast_motion(
+    operator: Operator, told: list[str], outage_ms: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Those that come to rest meanwhile lag the farthest behind what they are sent, when they accelerate anew.
+    monkeypatch.setattr(operator.arm.cell.arm, "operator_timeout_ms", 100 if outage_ms < 100 else 500)
+    yaw, swing, omega = 5, 0.7, 7.0
+    operator.enable()
+    begun = operator.arm.feedback().setpoint
+    behind = []
+    cut = False
+    for k in range(1, 160):
+        phase = omega * 0.005 * k
+        if not cut and phase > 1.2:
+            # 4.6 rad/s, and still becoming faster.
+            cut = True
+            operator.serve(outage_ms)
+        phase += omega * outage_ms / 1000 * cut
+        at, speed = list(begun), [0.0] * 7
+        at[yaw] += swing * (1 - math.cos(phase))
+        speed[yaw] = swing * omega * math.sin(phase)
+        operator.command(at, speed)
+        behind.append(abs(at[yaw] - operator.arm.feedback().setpoint[yaw]))
+    assert not told
+    assert operator.arm.state == ENABLED
+    assert max(behind) > 0.1, "the hand was not away far"
+    for _ in range(80):
+        operator.command(at, [0.0] * 7)
+    assert operator.arm.feedback().setpoint[yaw] == pytest.approx(at[yaw], abs=1e-3)
 
 
 def test_a_stop_on_one_board_stops_the_others(operator: Operator, world: World) -> None:

@@ -258,7 +258,7 @@ class Arm:
             # Until every board has taken a command where the arm is, none follows: one that refuses holds all.
             position, velocity = self._follower.engage(message)
         else:
-            position, velocity = self._follower.follow(message, now_ns)
+            position, velocity = self._follower.follow(message, now_ns, self._setpoints())
         self.operator_seq = message.seq
         self._begin_round(now_ns)
         for board, indices in enumerate(self._order):
@@ -371,6 +371,15 @@ class Arm:
             raise SurgeonError("the arm is paused; send resume, then begin where it is")
         if self.state != ENABLED:
             raise SurgeonError(f"the arm is not ENABLED on every board yet, it is {STATES[self.state]}")
+
+    def _setpoints(self) -> list[float]:
+        """Return where the boards said last that their setpoints are."""
+        setpoints = [0.0] * self._n
+        for order, latest in zip(self._order, self._latest, strict=True):
+            assert latest, "an enabled board has answered"
+            for index, position, error in zip(order, latest.positions, latest.errors, strict=True):
+                setpoints[index] = (position + error) / MICRO
+        return setpoints
 
     def _begin_round(self, now_ns: int) -> None:
         self._waiting = 0

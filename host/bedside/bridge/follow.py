@@ -15,6 +15,9 @@ from bedside.surgeon.protocol import ServoJp
 _GAP_PERIODS = 2.5
 # A command that catches up may step this far in a period: as much as a joint's speed allows, and half of its step.
 _STEP_SHARE = 0.5
+# Boards accelerate as their joints may, so their setpoints lag behind a hand that has gone on. They refuse what is more
+# than a step ahead, and would refuse all that follows: so they are led by less.
+_LEAD_SHARE = 0.8
 Setpoint = tuple[list[float], list[float]]
 
 
@@ -49,8 +52,11 @@ class Follower:
         self._envelope.check_engagement(message.position, self.last)
         return self.last, [0.0] * self._n
 
-    def follow(self, message: ServoJp, now_ns: int) -> Setpoint:
-        """Return what the boards are to be sent for ``message``. Raises SurgeonError; then nothing has changed."""
+    def follow(self, message: ServoJp, now_ns: int, boards: list[float]) -> Setpoint:
+        """Return what the boards are to be sent for ``message``, ``boards`` being their setpoints as they said last.
+
+        Raises SurgeonError; then nothing has changed.
+        """
         self._check_joints(message)
         silent_s = (now_ns - self._at_ns) / 1e9 if self._at_ns else 0.0
         step_s = min(max(silent_s, self._period_s), 2 * self._period_s)
@@ -63,8 +69,8 @@ class Follower:
                 self._envelope.check_engagement(message.position, self.last)
             self._envelope.check(message.position, message.velocity, message.position if behind else self.last)
             position, velocity = message.position, message.velocity
-            if behind:
-                position, velocity, behind = self._nearer(position, velocity, step_s)
+            if behind or self._is_far(position, boards):
+                position, velocity, behind = self._nearer(position, velocity, step_s, boards)
             self._is_held, self._is_behind = False, behind
         self.last, self._velocity, self._at_ns = position, velocity, now_ns
         return position, velocity
@@ -85,15 +91,26 @@ class Follower:
             velocity.append(slower)
         return position, velocity
 
+    def _is_far(self, position: list[float], boards: list[float]) -> bool:
+        return any(
+            abs(to - at) > _LEAD_SHARE * limits.step
+            for to, at, limits in zip(position, boards, self._limits, strict=True)
+        )
+
     def _nearer(
-        self, wanted: list[float], velocity: list[float], step_s: float
+        self, wanted: list[float], velocity: list[float], step_s: float, boards: list[float]
     ) -> tuple[list[float], list[float], bool]:
-        """Return a setpoint on the straight way to ``wanted`` that every joint reaches in a step; if it falls short."""
+        """Return a setpoint on the straight way to ``wanted`` that every board takes and reaches; if it falls short."""
         share = 1.0
-        for at, to, limits in zip(self.last, wanted, self._limits, strict=True):
-            most = min(limits.velocity * step_s, _STEP_SHARE * limits.step)
+        begin = []
+        for last, to, limits, board in zip(self.last, wanted, self._limits, boards, strict=True):
+            lead = _LEAD_SHARE * limits.step
+            at = min(max(last, board - lead), board + lead)
+            begin.append(at)
+            room = lead - (at - board if to > at else board - at)
+            most = min(limits.velocity * step_s, _STEP_SHARE * limits.step, max(0.0, room))
             share = min(share, most / abs(to - at)) if to != at else share
         if share >= 1.0:
             return wanted, velocity, False
-        position = [at + share * (to - at) for at, to in zip(self.last, wanted, strict=True)]
-        return position, [share * (to - at) / step_s for at, to in zip(self.last, wanted, strict=True)], True
+        position = [at + share * (to - at) for at, to in zip(begin, wanted, strict=True)]
+        return position, [share * (to - at) / step_s for at, to in zip(begin, wanted, strict=True)], True
