@@ -15,8 +15,8 @@ from bedside.errors import SurgeonError
 from bedside.surgeon import protocol
 from bedside.surgeon.parts import Joiner, Splitter
 
-# A bridge sends pings ten times a second, so silence this long means that it, or the network, is gone.
-SILENCE_S = 1.0
+# A bridge keeps a session so long through silence, and an arm that has paused holds; so a cut of a second is no end.
+SILENCE_S = 2.0
 # How long to wait for a bridge on a bad network: four tries of two round trips by satellite.
 _WELCOME_S = 5.0
 _ASK_AGAIN_S = 1.2
