@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bedside.bridge.follow import Follower
@@ -129,6 +129,7 @@ def test_a_wrong_number_of_joints_is_refused(follower: Follower) -> None:
             follower.follow(ServoJp(1, 1, 0, pedal, [0.0] * 2, [0.0] * 2), PERIOD, follower.last)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 400))
 def test_no_outage_and_no_pedal_ends_in_a_step_beyond_the_limit(seed: int, outage_ms: int) -> None:
     cell = load_cell(PSM)
