@@ -14,6 +14,9 @@ from bedside.surgeon.credentials import Credentials, Revocations
 from bedside.surgeon.link import Link
 from bedside.surgeon.remote import Remote, Route
 
+# A bridge tells ten refusals a second at most, and a datagram may be lost.
+_AGAIN_S = 1.1
+
 
 def unchecked(folder: Path, site: Path, role: str = "surgeon") -> Credentials:
     """Return the credentials in ``folder`` as an attacker uses them: whatever is wrong with them, of ``site``."""
@@ -75,14 +78,18 @@ class Caller:
         with self._one:
             self.link._line.send(protocol.encode(message))
 
-    def refusal(self, what: Callable[[Link], int], seconds: float = 2.0) -> str:
-        """Say something; return why it is refused, "" if it is not."""
-        seq = self.say(what)
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and not self.ended:
+    def refusal(self, what: Callable[[Link], int], seconds: float = 4.0) -> str:
+        """Say something; return why it is refused, "" if it is not. What may have been lost is said again."""
+        begun, said = time.monotonic(), 0
+        seqs: list[int] = []
+        while (passed := time.monotonic() - begun) < seconds and not self.ended:
+            if passed > said * _AGAIN_S:
+                seqs.append(self.say(what))
+                said += 1
             with self._one:
-                if why := self.link.refusal_of(seq):
-                    return why
+                for seq in seqs:
+                    if why := self.link.refusal_of(seq):
+                        return why
             time.sleep(0.005)
         return ""
 

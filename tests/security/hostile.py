@@ -57,7 +57,8 @@ class Hostile(Arm):
         super().command(message, now_ns)
 
     def prove(self, tokens: list[Words], now_ns: int) -> None:
-        self.newest = tokens
+        if not self.now():
+            self.newest = tokens
         if self.way == "hoards":
             self.hoard.append((now_ns, tokens))
         elif not (self.now() and self.way in MAKES_UP):

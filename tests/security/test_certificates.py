@@ -19,6 +19,7 @@ from bedside.surgeon.address import Endpoint
 from bedside.surgeon.authority import BRIDGE
 from bedside.surgeon.credentials import Credentials
 from bedside.surgeon.find import issue_for_once
+from bedside.surgeon.link import Link
 from bedside.surgeon.listener import Listener
 from bedside.surgeon.remote import Remote, Route
 from bedside.surgeon.site import Site
@@ -201,15 +202,18 @@ def test_hijack_with_another_name(theatre: Theatre) -> None:
     """hijack by session numbers, from another address with another's certificate -> refused; the arm goes on"""
     with contextlib.closing(theatre.call("mallory", "127.0.0.19")) as caller:
 
+        def pause_another(link: Link) -> int:
+            seq = link.next_seq()
+            caller.send(protocol.StateCommand(1, seq, time.monotonic_ns() // 1000, "pause", 0.0))
+            return seq
+
         def attack() -> None:
             now = time.monotonic_ns() // 1000
             # Even if it knew the number: a session is its association's, so all numbers are alike.
             for number in range(1, 300):
                 caller.send(protocol.ServoJp(number, number, now, True, CENTRE, STILL))
                 caller.send(protocol.Pong(number, number, now))
-            assert "another session" in caller.refusal(
-                lambda link: caller.send(protocol.StateCommand(1, 999, now, "pause", 0.0)) or 999
-            )
+            assert "another session" in caller.refusal(pause_another)
 
         theatre.goes_on(attack)
 

@@ -12,6 +12,7 @@ import pytest
 
 from bedside.errors import SurgeonError
 from bedside.surgeon.console import Console
+from bedside.surgeon.motion import Weave
 from bedside.surgeon.remote import Route
 from on_path import drop, pass_on
 from theatre import Theatre
@@ -90,7 +91,7 @@ def test_silent_reset_of_the_sequence(theatre: Theatre) -> None:
         places = theatre.places()
         arm.link.seq -= 2 * BEHIND - 10
         with pytest.raises(SurgeonError):
-            await arm.move_jp([places[YAW] + 0.3, *places[1:]])
+            await arm.play(Weave(arm.joints, 30.0))
         await until(lambda: theatre.still_ticks > 40, "standstill")
         assert abs(theatre.places()[YAW] - places[YAW]) < 0.02
         await until(lambda: arm.link.figures is not None and arm.link.figures.stale > 10, "the count is told")

@@ -113,6 +113,7 @@ class Theatre:
 
     def call(self, name: str, host: str = "127.0.0.9") -> Caller:
         """Let somebody with a valid certificate open a session from another address."""
+        self.served()
         return Caller(self.credentials(name), self.bridge_address, host)
 
     def serve(self, hostile: str = "") -> None:
@@ -122,6 +123,11 @@ class Theatre:
         program = [str(HOSTILE), hostile, str(self._now)] if hostile else ["-m", "bedside.cli"]
         self.bridge = self._start("bridge", [*program, "bridge", str(self.cell_path)], "bridge")
         self.until(lambda: "listening on" in self.log, "the bridge listens")
+
+    def served(self) -> None:
+        """Let there be a bridge."""
+        if self.bridge is None or self.bridge.poll() is not None:
+            self.serve()
 
     def turn_hostile(self) -> None:
         self._now.touch()
@@ -149,6 +155,7 @@ class Theatre:
     @contextlib.contextmanager
     def beside(self) -> Iterator[Beside]:
         """The local operator."""
+        self.served()
         with contextlib.closing(Link(call(self.cell.arm.name), 50.0)) as link:
             yield Beside(link)
 
@@ -249,8 +256,7 @@ class Theatre:
 
     def at_rest(self) -> None:
         """Let the arm be off, free and armed, without a fault."""
-        if self.bridge is None or self.bridge.poll() is not None:
-            self.serve()
+        self.served()
         self.end_drive()
         self.path.straight()
         with self.beside() as operator:
