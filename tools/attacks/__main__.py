@@ -16,13 +16,16 @@ _FUZZED = "1000000"
 
 def main() -> int:
     """Run the campaign."""
-    status = subprocess.call(
-        [sys.executable, "-m", "pytest", "-v", "--durations=5", str(table.ATTACKS)],
-        env={"FUZZED_DATAGRAMS": _FUZZED, **os.environ},
-    )
-    if status == 0:
-        table.PAGE.write_text(table.written(), encoding="utf-8")
-    return status
+    before = table.PAGE.read_text(encoding="utf-8")
+    # Before the tests, one of which asks whether the page is that of now.
+    table.PAGE.write_text(table.written(), encoding="utf-8")
+    # What keeps to a clock has the machine to itself.
+    for alone in ("not real_time", "real_time"):
+        command = [sys.executable, "-m", "pytest", "-vv", "--durations=5", "-m", alone, str(table.ATTACKS)]
+        if status := subprocess.call(command, env={"FUZZED_DATAGRAMS": _FUZZED, **os.environ}):
+            table.PAGE.write_text(before, encoding="utf-8")
+            return status
+    return 0
 
 
 if __name__ == "__main__":
