@@ -234,6 +234,18 @@ def test_two_damaged_slots_leave_the_repl_which_says_why(two_slots: tuple[Path, 
         assert survey(port).loader == sha256(LOADER).hexdigest()
 
 
+def test_keys_stand_beside_the_slots_so_that_an_update_leaves_them_alone(flashed: Flashed, tmp_path: Path) -> None:
+    flash = shutil.copytree(flashed.flash, tmp_path / "flash")
+    (flash / "keys.json").write_text(json.dumps({"keys": [{"console": "alice", "key": "0f" * 16}]}))
+    with simulated(tmp_path / "world", flash) as board:
+        assert identify(board) == flashed.told
+        link = BoardLink(SerialPort(str(board.port), 1_000_000), NAME)
+        try:
+            assert link.identify().keys == 1
+        finally:
+            link.port.close()
+
+
 def test_the_suite_for_any_board_passes_on_one_that_was_flashed(flashed: Flashed, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/hil", "--port", f"sim:{NAME}"]
     with simulated(tmp_path, flashed.flash, real_time=True) as board:
