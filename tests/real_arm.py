@@ -35,7 +35,7 @@ class Site:
         self.cell_path = directory / "cell.toml"
         text = cell.read_text().replace("127.0.0.1:36010", f"127.0.0.1:{port}")
         if patient:
-            for key, longest in {"operator_timeout_ms": 500, "link_timeout_ms": 200}.items():
+            for key, longest in {"operator_timeout_ms": 500, "link_timeout_ms": 200, "hold_ms": 20_000}.items():
                 text = re.sub(rf"^{key} = .*", f"{key} = {longest}", text, flags=re.MULTILINE)
         self.cell_path.write_text(text.replace("../plants", str(PSM.parent.parent / "plants")))
         self.cell: Cell = load_cell(self.cell_path)
