@@ -35,6 +35,7 @@ SEED = 20_261_123
 # A bridge takes as many at once.
 _AT_ONCE = 16
 _TELL_EVERY = 500
+_PATIENCE_S = 1.0
 _GROWTH_MAX = 8 << 20
 _PAGE = resource.getpagesize()
 
@@ -84,11 +85,17 @@ class Served:
         return link
 
     def is_alice_served(self) -> bool:
-        """Whether what alice asks for comes through now."""
+        """Whether what alice asks for comes through, behind what waits already."""
         assert self.alice
         self.alice.receive()
         seq = self.alice.ask("request")
-        return any(session.name == "alice" and getattr(asked, "seq", 0) == seq for session, asked in self.serve_once())
+        end = time.monotonic() + _PATIENCE_S
+        while time.monotonic() < end:
+            for session, asked in self.serve_once():
+                check(self, [(session, asked)])
+                if session.name == "alice" and getattr(asked, "seq", 0) == seq:
+                    return True
+        return False
 
 
 @pytest.fixture
