@@ -62,7 +62,7 @@ def test_the_boards_ticks_are_placed_by_their_quickest_feedback() -> None:
 
 def test_a_command_counts_as_taken_at_the_first_tick_that_knows_it() -> None:
     seen, ticks_ns = arm((50, feedback(50, seq=7, age=3)), (54, feedback(54, seq=8, age=0)))
-    taken = figures.taken(seen, ticks_ns, {7: 20 * MS, 8: 30 * MS})
+    taken = figures.taken(seen, ticks_ns, [(7, 20 * MS), (8, 30 * MS)])
     assert taken == [(48 * MS, 20 * MS), (55 * MS, 30 * MS)]
 
 
@@ -72,12 +72,18 @@ def test_a_command_counts_as_taken_when_the_last_board_has_it() -> None:
     boards[7 + 4] = 1
     each.packed_boards = protocol.pack(boards)
     seen, ticks_ns = arm((50, each))
-    assert figures.taken(seen, ticks_ns, {7: 20 * MS}) == [(50 * MS, 20 * MS)]
+    assert figures.taken(seen, ticks_ns, [(7, 20 * MS)]) == [(50 * MS, 20 * MS)]
+
+
+def test_another_session_counts_its_commands_anew() -> None:
+    seen, ticks_ns = arm((50, feedback(50, seq=7)), (90, feedback(90, seq=7)), (120, feedback(120, seq=3)))
+    taken = figures.taken(seen, ticks_ns, [(3, 10 * MS), (7, 20 * MS), (3, 100 * MS), (7, 130 * MS)])
+    assert taken == [(51 * MS, 20 * MS), (121 * MS, 100 * MS)]
 
 
 def test_what_is_no_command_is_not_taken_for_one() -> None:
     seen, ticks_ns = arm((50, feedback(50, seq=7)))
-    assert figures.taken(seen, ticks_ns, {6: 20 * MS}) == []
+    assert figures.taken(seen, ticks_ns, [(6, 20 * MS)]) == []
 
 
 def test_ticks_of_an_arm_that_does_not_follow_do_not_count() -> None:
@@ -164,6 +170,7 @@ def test_the_table_says_what_a_network_needs_and_leaves_out_what_was_not_measure
         none,
         0.0,
         1.0,
+        False,
     )
     assert motion_row(result)[0] == "far (command_max_age_ms = 500)"
     assert ages_row(result) == ["far", "250 ms", "21, 30 ms, 0.1 %", "–", "–"]

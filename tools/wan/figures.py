@@ -121,17 +121,23 @@ def moments(feedback: Sequence[tuple[int, protocol.Feedback]], ticks_ns: Sequenc
     return result
 
 
-def taken(seen: Sequence[Moment], ticks_ns: Sequence[int], sent_ns: dict[int, int]) -> list[tuple[int, int]]:
+def taken(seen: Sequence[Moment], ticks_ns: Sequence[int], sent: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     """Return (when the last board took it, when it was sent) of each command that feedback names.
 
-    A board takes a command between two ticks and puts its age to 0; each tick adds one. So the first tick that knows it
-    is the one after as many ticks back as the age says.
+    ``sent`` are the sequences of commands and when they were sent, in that order; another session begins anew. A board
+    takes a command between two ticks and puts its age to 0; each tick adds one. So the first tick that knows it is the
+    one after as many ticks back as the age says.
     """
     result = []
-    newest = -1
+    sent_ns: dict[int, int] = {}
+    newest, upto = -1, 0
     for moment in seen:
+        while upto < len(sent) and sent[upto][1] <= moment.at_ns:
+            seq, at_ns = sent[upto]
+            sent_ns[seq] = at_ns
+            upto += 1
         seq = moment.feedback.seq
-        if seq > newest and seq in sent_ns:
+        if seq != newest and seq in sent_ns:
             newest = seq
             ages = zip(moment.ticks, moment.boards, strict=True)
             first = max(tick - board[_AGE] + 1 for tick, board in ages)

@@ -14,7 +14,8 @@ from wan.run import Capture
 class Result:
     """``delay_ms`` is the network's own, ``allowed`` what the cell file allows it beyond its defaults.
 
-    ``ages`` are by transport; the largest ``step`` is a share of the joint's limit.
+    ``ages`` are by transport; the largest ``step`` is a share of the joint's limit. ``stall_ms`` is how long this
+    computer stood still, and ``was_silent`` whether it kept a board from answering, which here nothing else does.
     """
 
     case: str
@@ -34,6 +35,7 @@ class Result:
     travel: Error
     step: float
     stall_ms: float
+    was_silent: bool
 
 
 @dataclass
@@ -54,8 +56,8 @@ def evaluate(capture: Capture) -> tuple[Result, Trace]:
     end_ns = next(at_ns for at_ns, what in capture.said if what == "ended")
     every = figures.moments(capture.feedback, capture.ticks_ns)
     seen = figures.between(every, begin_ns, end_ns)
-    sent_ns = {command.seq: 1000 * command.stamp_us for command in capture.commands}
-    taken = figures.taken(every, capture.ticks_ns, sent_ns)
+    sent = [(command.seq, 1000 * command.stamp_us) for command in capture.commands]
+    taken = figures.taken(every, capture.ticks_ns, sent)
     ticks = figures.running_ticks(seen, capture.ticks_ns, begin_ns, end_ns)
     ages_ns = {"bedside": figures.ages_ns(ticks, taken)}
     ages_ns |= {kind: figures.ages_ns(ticks, came) for kind, came in capture.others.items()}
@@ -71,7 +73,7 @@ def evaluate(capture: Capture) -> tuple[Result, Trace]:
         case.allowed,
         case.delay_ms,
         (end_ns - begin_ns) / 1e9,
-        sum(begin_ns <= at <= end_ns for at in sent_ns.values()),
+        sum(begin_ns <= at_ns <= end_ns for _, at_ns in sent),
         ages,
         capture.missing,
         rms,
@@ -83,6 +85,7 @@ def evaluate(capture: Capture) -> tuple[Result, Trace]:
         figures.travel(seen, missing, cell),
         figures.largest_step(seen, missing, cell),
         figures.longest_stall_ms(capture.ticks_ns, begin_ns, end_ns),
+        any("no answer for" in notice for notice in capture.notices),
     )
     joints = [f"{joint.name}, {joint.unit}" for joint in cell.joint]
     return result, Trace(ages_ns, seen, capture.commands, capture.cuts_ns, joints)

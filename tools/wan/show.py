@@ -17,12 +17,12 @@ from wan.result import Result, Trace
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "network.md"
 BEGIN, END = "<!-- make wan writes from here -->\n", "<!-- to here -->\n"
 TRANSPORTS = {"bedside": "Bedside (DTLS)", "tls": "TLS over TCP", "udp": "plain UDP"}
-MOTION = ["network", "error RMS", "largest", "pauses", "stops", "longest gap", "travel in a gap", "step"]
+MOTION = ["network", "error RMS", "largest", "pauses", "stops", "longest gap", "travel in a gap", "step", "computer"]
 MOTION_NOTE = (
     "error: measured position minus the console's setpoint of the network's own delay before, worst joint, while the "
     "arm follows; gap: from one command to the next that boards took, where that is more than 2.5 periods; travel: how "
     "far a joint went in one; step: largest change of a setpoint in a command period, in a gap and 0.5 s on, of the "
-    "joint's limit"
+    "joint's limit; computer: how long it stood still itself at most, which no board does"
 )
 AGES = ["network", "own delay", *(f"{name}: p50, p99, late" for name in TRANSPORTS.values())]
 AGES_NOTE = (
@@ -43,6 +43,7 @@ def motion_row(result: Result) -> list[str]:
         gap,
         _error(result.travel) if result.gaps else "–",
         f"{result.step:.0%}" if result.gaps else "–",
+        f"{result.stall_ms:.0f} ms",
     ]
 
 

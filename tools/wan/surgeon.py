@@ -29,6 +29,7 @@ from bedside.surgeon.remote import Route
 _EASE_S = 1.0
 # As often as an arm may pause, or a session end, before this is given up.
 _TRIES = 8
+_AGAIN_S = 0.2
 
 
 @dataclass
@@ -72,13 +73,13 @@ class Surgeon:
         await arm.request()
         for _ in range(_TRIES):
             now = await arm.next_feedback()
-            if all(board[2] == OFF for board in now.boards):
-                await arm.enable()
-            else:
-                await arm.resume()
-                say("resumed")
             rest = Eased(Part(motion, self._done_s, self._seconds), _EASE_S)
             try:
+                if all(board[2] == OFF for board in now.boards):
+                    await arm.enable()
+                else:
+                    await arm.resume()
+                    say("resumed")
                 await arm.play(Approach(arm.feedback.position, rest.at(0.0)[0], arm.joints))
                 say("begun")
                 await arm.play(rest, partial(self._note, self._done_s))
@@ -88,6 +89,8 @@ class Surgeon:
                 say(f"stopped: {error}")
                 if arm.feedback.state != PAUSED:
                     raise
+                # After an outage the bridge first wants to know that this console hears it again.
+                await asyncio.sleep(_AGAIN_S)
         raise SurgeonError("the arm pauses again and again")
 
     def _load(self, arm: Console) -> Motion:
@@ -116,7 +119,7 @@ async def main(folder: str, bridge: str, copy_to: str, recording: str, seconds: 
                 return
             except SurgeonError as error:
                 say(f"lost: {error}")
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(_AGAIN_S)
 
 
 if __name__ == "__main__":
