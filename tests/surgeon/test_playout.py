@@ -78,6 +78,13 @@ def test_what_follows_a_delay_falls_back_to_the_present() -> None:
     assert waited[-1] == 0
 
 
+def test_a_delay_beyond_the_bound_is_not_waited_for_again() -> None:
+    late = [20 * MS] * 50 + [20 * MS + PERIOD * k for k in range(40, 0, -1)] + [20 * MS] * 100
+    waited = [now - PERIOD * seq - 20 * MS for now, seq in played(late, 20 * MS) if seq > 90]
+    assert 15 * MS < waited[0] <= 20 * MS
+    assert waited[-1] == 0
+
+
 def test_a_path_that_has_become_longer_for_good_is_evened_out_again() -> None:
     noise = random.Random(8)
     delays = [20 * MS] * 100 + [70 * MS + noise.randrange(15 * MS) for _ in range(6000)]
