@@ -28,7 +28,9 @@ class Beside:
     def __init__(self, link: Link) -> None:
         self.link = link
         self.welcome = link.begin()
-        self._until(lambda: link.feedback is not None, _ANSWER_S, "the bridge does not say what the arm does")
+        # Figures come when the bridge knows how old what is asked for is, so that it counts.
+        is_told: Callable[[], bool] = lambda: link.feedback is not None and link.figures is not None  # noqa: E731
+        self._until(is_told, _ANSWER_S, "the bridge does not say what the arm does")
 
     @property
     def feedback(self) -> protocol.Feedback:

@@ -109,7 +109,9 @@ class Console:
             await asyncio.to_thread(link.begin)
             console = cls(link, credentials, command_hz)
             try:
-                await console._until(lambda: link.feedback is not None, _ENABLE_S, "no feedback comes")
+                # Figures come when the bridge knows how old commands are, so that they count.
+                begun: Callable[[], bool] = lambda: link.feedback is not None and link.figures is not None  # noqa: E731
+                await console._until(begun, _ENABLE_S, "no feedback comes, or no ping")
                 yield console
             finally:
                 with contextlib.suppress(SurgeonError):

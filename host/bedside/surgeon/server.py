@@ -134,8 +134,9 @@ class Server:
         if now_us - self._told_us > _TELL_US:
             self._told_us = now_us
             self.tell_authority()
-            if holder := self.holder:
-                self._send_to(holder, holder.figures())
+            for key, session in self._sessions.items():
+                if session.timebase.is_known:
+                    self._send(key, session.figures())
         if now_us - self._knocked_us > _KNOCK_US:
             self._knocked_us = now_us
             self._knock()
@@ -238,7 +239,11 @@ class Server:
                 raise SurgeonError("there is no session; begin one with hello")
             session.heard(now_us)
             if isinstance(message, protocol.Pong):
+                was_known = session.timebase.is_known
                 session.answered(message, now_us)
+                if not was_known:
+                    # From here on commands have an age, and count.
+                    self._send(key, session.figures())
             elif isinstance(message, protocol.Part):
                 if whole := session.joiner.join(message):
                     yield from self._message(key, name, role, whole, now_us)
