@@ -26,14 +26,12 @@ from bedside.surgeon.link import Link
 from bedside.surgeon.local import call, socket_path
 from bedside.surgeon.proof import board_key
 from bedside.surgeon.remote import Remote, Route
-from bedside.surgeon.seeing import Sight
+from bedside.surgeon.seeing import PROVE_HZ, Sight
 
 HERE = Path(__file__).parent
 CPUS = os.sched_getaffinity(0)
 # About what a command for three joints takes.
 ECHO_BYTES = 48
-# As a console does.
-PROVE_HZ = 40
 # A command that has no answer by then never gets one.
 LOST_NS = 50_000_000
 

@@ -5,6 +5,7 @@ Knows neither network nor clock: the caller says when a cycle ends and hands in 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
 from bedside.bridge.connect import configure
@@ -24,6 +25,7 @@ from bedside.link.messages import (
     OFF,
     OPENING,
     PAUSED,
+    PROOF_REFUSALS,
     RAMP,
     RUN,
     STATES,
@@ -48,6 +50,8 @@ _UNHEARD = protocol.pack([0, 0, 0, 0, NOT_HOMED])
 _NO_JOINT = -1
 # Twice as often as consoles prove; more would be no news to a board, and takes its time.
 _PROVE_NS = 8_000_000
+# As many as are under way to an arm of some boards by satellite.
+_REFUSED_PROOFS, _REFUSED_NS = 100, 3_000_000_000
 
 
 def _slot(joint: int) -> slice:
@@ -105,6 +109,7 @@ class Arm:
         # What a board was told that has not done it: a frame may be lost, and these must not be.
         self._told_to: dict[int, int] = {}
         self._proved_ns = 0
+        self._refused_ns: deque[int] = deque(maxlen=_REFUSED_PROOFS)
         # What boards have signed for a console and nobody has taken yet, by board.
         self.witnesses: dict[int, list[int]] = {}
         self._enabled_tick = [0] * len(links)
@@ -358,10 +363,19 @@ class Arm:
                 text = causes.explain(message, link.label + joint)
                 if self._homing and message.code in HOME_REFUSALS:
                     self._home_failed = text
-                self._tell(text)
+                if message.code not in PROOF_REFUSALS or self._is_often(now_ns):
+                    self._tell(text)
         return completed
 
     # ---- inside --------------------------------------------------------------------------
+
+    def _is_often(self, now_ns: int) -> bool:
+        """Return whether so many tokens were refused lately that it is worth telling, and count one more.
+
+        A few are refused each time a board has gone off: they were under way when it forgot what they were made for.
+        """
+        self._refused_ns.append(now_ns)
+        return len(self._refused_ns) == _REFUSED_PROOFS and now_ns - self._refused_ns[0] < _REFUSED_NS
 
     def _check_enabled(self) -> None:
         """Raise SurgeonError unless the arm takes commands."""

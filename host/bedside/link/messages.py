@@ -22,6 +22,8 @@ NOT_HOMED = 512  # a flag of a joint
 FIRST_REFUSAL = 32
 # A joint that cannot be homed; its board says so again until the arm is enabled anew.
 HOME_REFUSALS = (49, 50, 52)
+# A console's token that proves nothing: wrong, or too old.
+PROOF_REFUSALS = (54, 55)
 
 FLAGS = {
     1: "brake closed",

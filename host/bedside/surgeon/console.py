@@ -24,7 +24,7 @@ from bedside.surgeon.credentials import Credentials
 from bedside.surgeon.link import Line, Link
 from bedside.surgeon.motion import Approach, Motion
 from bedside.surgeon.remote import Remote, Route
-from bedside.surgeon.seeing import Sight
+from bedside.surgeon.seeing import PROVE_HZ, Sight
 
 # Brakes take at most a second to open, a satellite's round trip one more, configuration some milliseconds a board.
 _ENABLE_S = 8.0
@@ -33,8 +33,6 @@ _STOP_S = 10.0
 _SETTLE_S = 0.1
 # A message may be lost; what is asked again while the first is under way is taken once.
 _ASK_AGAIN_S = 0.7
-# How often a console proves that its surgeon is there: two tokens in the shortest operator timeout that is sensible.
-_PROVE_HZ = 40
 
 
 @dataclass(frozen=True)
@@ -392,7 +390,7 @@ class Console:
 
     def _prove(self) -> None:
         now = time.monotonic()
-        if self._sight and self.has_arm and now - self._proven_s > 1 / _PROVE_HZ:
+        if self._sight and self.has_arm and now - self._proven_s > 1 / PROVE_HZ:
             self._proven_s = now
             # Each proof is newer than the last; a command since then has made it so already.
             self._proven_seq = self.link.seq if self.link.seq > self._proven_seq else self.link.next_seq()

@@ -47,6 +47,9 @@ def add_parsers(commands: Commands) -> None:
         help="without one, a screen with keys for all of them",
     )
     local.add_argument("to", nargs="?", metavar="NAME", help="the console to which the arm is granted")
+    local.add_argument(
+        "--credentials", type=Path, metavar="FOLDER", help="to home boards with keys: a console's whose keys they have"
+    )
     local.set_defaults(run=_local)
 
 
@@ -105,14 +108,16 @@ def _route(arguments: argparse.Namespace) -> Route:
 def _local(arguments: argparse.Namespace) -> None:
     from bedside.cell import load_cell
     from bedside.surgeon.beside import Beside
+    from bedside.surgeon.find import find_credentials
     from bedside.surgeon.link import Link
     from bedside.surgeon.local import call
 
     cell = load_cell(arguments.cell)
     if (arguments.act == "grant") != bool(arguments.to):
         raise SurgeonError("grant NAME: the console that is to have the arm, and no name for anything else")
+    credentials = find_credentials(arguments.credentials, is_bridge=False) if arguments.credentials else None
     with contextlib.closing(Link(call(cell.arm.name), 50.0)) as link:
-        operator = Beside(link)
+        operator = Beside(link, credentials.proof_key if credentials else None)
         if arguments.act is None:
             from bedside.surgeon.screen import show
 
