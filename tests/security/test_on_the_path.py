@@ -47,10 +47,10 @@ def test_eavesdrop(theatre: Theatre) -> None:
         time.sleep(0.5)
     wire = b"".join(each.data for each in heard)
     names = [joint.name.encode() for joint in theatre.cell.joint]
-    positions = theatre.harm.lately
+    positions = theatre.asked_lately()
     places = [struct.pack(">d", place) for position in positions for place in position if place]
     keys = [(theatre.keys / "alice" / name).read_bytes() for name in ("proof.key", "relay.key")]
-    in_the_clear = protocol.encode(protocol.ServoJp(1, 1, 1, True, list(positions[-1]), list(positions[-1])))
+    in_the_clear = protocol.encode(protocol.ServoJp(1, 1, 1, True, positions[-1], positions[-1]))
     assert places[-1] in in_the_clear, "what is looked for is what a message holds"
     assert len(wire) > 50_000
     assert not [found for found in (*names, *places, *map(bytes.fromhex, map(bytes.decode, keys))) if found in wire]

@@ -65,7 +65,7 @@ def test_gap(theatre: Theatre) -> None:
         time.sleep(1.0)
 
     theatre.goes_on(attack)
-    offs = [abs(at - wanted) for at, wanted in zip(theatre.places(), theatre.harm.lately[-1], strict=True)]
+    offs = [abs(at - wanted) for at, wanted in zip(theatre.places(), theatre.asked_lately()[-1], strict=True)]
     allowed = [joint.limits.following for joint in theatre.cell.joint]
     assert all(off < most for off, most in zip(offs, allowed, strict=True)), offs
 

@@ -254,6 +254,11 @@ class Theatre:
         with self._measuring:
             self.harm.asked(time.monotonic(), position, velocity)
 
+    def asked_lately(self) -> list[list[float]]:
+        """Where the joints were to be within the last second."""
+        with self._measuring:
+            return [list(position) for position in self.harm.lately]
+
     def at_rest(self) -> None:
         """Let the arm be off, free and armed, without a fault."""
         self.served()
