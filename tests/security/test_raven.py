@@ -20,6 +20,8 @@ from theatre import Theatre
 pytestmark = pytest.mark.real_time
 
 YAW = 0
+# How often a row that needs the machine to keep up is begun again.
+STALLS = 4
 # RAVEN forgets its sequence when a packet is more than so far behind.
 BEHIND = 1000
 # Less than the loss at which the arm pauses; in bursts of three, as networks lose.
@@ -28,8 +30,6 @@ LOST, OF = 3, 30
 
 def by(theatre: Theatre, act: Callable[[Console], Awaitable[None]]) -> None:
     """Let a surgeon at a console of this process have the enabled arm, and do something with it."""
-    theatre.end_drive()
-    theatre.at_rest()
 
     async def run() -> None:
         host, port = theatre.bridge_address
@@ -40,12 +40,19 @@ def by(theatre: Theatre, act: Callable[[Console], Awaitable[None]]) -> None:
             theatre.begin()
             await act(arm)
 
-    asyncio.run(run())
-    assert not theatre.harm.wrong, theatre.harm.wrong
-
-
-def refused(arm: Console, seq: int) -> str:
-    return arm.link.refusal_of(seq)
+    for left in reversed(range(STALLS)):
+        theatre.end_drive()
+        theatre.at_rest()
+        begun, ticks = time.monotonic(), theatre.world.ticks
+        try:
+            asyncio.run(run())
+            break
+        except (AssertionError, SurgeonError):
+            # An arm whose world has fallen behind may have stopped for that.
+            if not left or theatre.kept_up(ticks, begun):
+                raise
+        finally:
+            assert not theatre.harm.wrong, theatre.harm.wrong
 
 
 async def until(done: Callable[[], bool], what: str) -> None:
@@ -120,14 +127,16 @@ def test_no_limit_on_a_packet(theatre: Theatre) -> None:
         still = [0.0] * len(here)
         for place, speed, why in ((0.9, 0.0, "a step of"), (2.0, 0.0, "outside"), (0.0, 9.0, "velocity 9")):
             position = [here[YAW] + place, *here[1:]]
-            seqs = []
-            for _ in range(20):
-                seqs.append(arm.link.servo_jp(position, [speed, *still[1:]]))
-                arm.servo_jp(here)
+            told: list[str] = []
+            for _ in range(200):
+                seq = arm.link.servo_jp(position, [speed, *still[1:]])
+                # Between them the console says where it holds the arm, which may overtake them, and some are not told.
                 await asyncio.sleep(0.02)
-            told = "".join(refused(arm, seq) for seq in seqs)
-            assert "outer_yaw" in told, told
-            assert why in told, told
+                told = [notice.text for notice in arm.link.notices if notice.seq <= seq and why in notice.text]
+                if told:
+                    break
+            assert told, why
+            assert "outer_yaw" in told[0]
         assert max(abs(at - was) for at, was in zip(theatre.places(), here, strict=True)) < 0.01
 
     by(theatre, act)
