@@ -410,8 +410,9 @@ def to_repl(board: SimBoard) -> None:
 
 
 # How many bytes the board hears in an update before its power is cut: at first it gets no further than the survey,
-# then each update adds files, of which the largest must fit, and the last ones are cut off while what was written is read back and made the active.
-POINTS = [300, 3000, 5000, *[70_000] * 6, *range(7_000, 16_500, 800)]
+# then each update adds files, the largest of which must fit, and the last ones are cut off while what was written is
+# read back and made the active.
+POINTS = [300, 3000, 5000, *[54_000] * 6, 32_000, *range(7_800, 16_500, 800)]
 
 
 @pytest.mark.timeout(400)
