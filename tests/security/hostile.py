@@ -15,7 +15,9 @@ from bedside import cli
 from bedside.bridge import process
 from bedside.bridge.arm import Arm
 from bedside.bridge.loop import Bridge
+from bedside.cell import Cell
 from bedside.link import schema
+from bedside.link.board import BoardLink
 from bedside.surgeon import protocol
 
 MICRO = 1e6
@@ -34,8 +36,17 @@ class Hostile(Arm):
     now: Callable[[], bool]
     way: str
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
+    def __init__(self, cell: Cell, links: list[BoardLink], tell: Callable[[str], None]) -> None:
+        told: set[str] = set()
+
+        def tell_once(text: str) -> None:
+            """Tell of a kind of refusal once: boards refuse hundreds a second of what this makes up."""
+            kind = "".join(letter for letter in text if not letter.isdigit())
+            if kind not in told:
+                told.add(kind)
+                tell(text)
+
+        super().__init__(cell, links, tell_once)
         self.astray = 0.0
         self.sent: list[Words] = [[] for _ in self.links]
         self.hoard: deque[tuple[int, list[Words]]] = deque()

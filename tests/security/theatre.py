@@ -180,7 +180,7 @@ class Theatre:
             self._departures = self._since_departure = 0
             drive = self.drive = self._start("drive", ["-m", "bedside.cli", "drive", *options], "alice")
             self.until(lambda drive=drive: self._moves or drive.poll() is not None, "moving")
-        raise AssertionError(f"this machine does not keep an arm moving\n{self.said('drive')}\n{self.log}")
+        raise AssertionError(f"this machine does not keep an arm moving\n{self.said('drive')}\n{self.said('bridge')}")
 
     def goes_on(self, attack: Callable[[], None], seconds: float = 0.3) -> None:
         """Assert that ``attack``, and ``seconds`` after it, neither harm nor stop what alice does."""
@@ -201,7 +201,7 @@ class Theatre:
             tries += self.kept_up(ticks, begun)
             if tries == _TRIES:
                 break
-        raise AssertionError(f"the arm does not go on\n{self.said('drive')}\n{self.log}")
+        raise AssertionError(f"the arm does not go on\n{self.said('drive')}\n{self.said('bridge')}")
 
     def stops(self, attack: Callable[[], None], within_ms: float, cause: str = "", hostile: str = "") -> None:
         """Assert that ``attack`` brings the arm to rest ``within_ms`` and the ramp, without harm.
@@ -233,7 +233,7 @@ class Theatre:
             tries += self.kept_up(ticks, begun)
             if tries == _TRIES:
                 break
-        raise AssertionError(f"the arm does not stop for '{cause}'\n{self.said('drive')}\n{self.log}")
+        raise AssertionError(f"the arm does not stop for '{cause}'\n{self.said('drive')}\n{self.said('bridge')}")
 
     def rests(self, attack: Callable[[], None], seconds: float = 0.3) -> None:
         """Assert that an arm at rest does not move under ``attack``, nor ``seconds`` after it."""
