@@ -68,7 +68,7 @@ class Hostile(Arm):
         super().command(message, now_ns)
 
     def prove(self, tokens: list[Words], now_ns: int) -> None:
-        if not self.now():
+        if not self.now() or self.way == "repeats":
             self.newest = tokens
         if self.way == "hoards":
             self.hoard.append((now_ns, tokens))

@@ -48,8 +48,10 @@ def test_frozen(theatre: Theatre) -> None:
 
 
 def test_repeats_itself(theatre: Theatre, honest_after: None) -> None:
-    """a bridge repeats its last commands and tokens, in valid frames -> at rest within the operator timeout"""
-    theatre.stops(theatre.turn_hostile, theatre.cell.arm.operator_timeout_ms, "operator-timeout", "repeats")
+    """a bridge repeats its last command in valid frames, with new tokens -> at rest within the operator timeout"""
+    theatre.stops(
+        theatre.turn_hostile, theatre.cell.arm.operator_timeout_ms, "operator-timeout: no newer command", "repeats"
+    )
 
 
 def test_goes_on_by_itself(theatre: Theatre, honest_after: None) -> None:

@@ -46,7 +46,8 @@ def test_eavesdrop(theatre: Theatre) -> None:
         theatre.moving()
         time.sleep(0.5)
     wire = b"".join(each.data for each in heard)
-    names = [joint.name.encode() for joint in theatre.cell.joint]
+    # Shorter names are in any megabyte of ciphertext by chance.
+    names = [joint.name.encode() for joint in theatre.cell.joint if len(joint.name) > 5]
     positions = theatre.asked_lately()
     places = [struct.pack(">d", place) for position in positions for place in position if place]
     keys = [(theatre.keys / "alice" / name).read_bytes() for name in ("proof.key", "relay.key")]

@@ -240,8 +240,8 @@ class Theatre:
         places = self.places()
         attack()
         time.sleep(seconds)
-        moved = [abs(at - was) for at, was in zip(self.places(), places, strict=True)]
-        assert max(moved) < 1e-3, moved
+        for joint, at, was in zip(self.cell.joint, self.places(), places, strict=True):
+            assert abs(at - was) < joint.limits.standstill, f"{joint.name} moved by {at - was:g} {joint.unit}"
 
     def begin(self) -> None:
         """Measure from here on."""
