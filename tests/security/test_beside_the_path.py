@@ -76,7 +76,7 @@ def test_one_packet_that_stops(theatre: Theatre, stranger: socket.socket) -> Non
 
 
 def test_oversized_and_garbage(theatre: Theatre, stranger: socket.socket) -> None:
-    """oversized and garbage datagrams, 0 to 65507 bytes, some that begin like DTLS -> dropped; the arm goes on"""
+    """oversized and garbage datagrams, 0 to 65 kB, some that begin like DTLS -> dropped; the arm goes on"""
 
     def attack() -> None:
         rng = random.Random(2)
@@ -115,7 +115,7 @@ def test_handshake_flood(theatre: Theatre) -> None:
 
 
 def test_handshakes_left_open(theatre: Theatre) -> None:
-    """handshakes begun with a cookie and left open -> at most eight are kept; the arm goes on, and others get in"""
+    """handshakes begun with a cookie and left open -> few are kept, and not for long; the arm goes on, others get in"""
     opened = []
     try:
 

@@ -103,6 +103,7 @@ def test_leads_astray(theatre: Theatre, honest_after: None) -> None:
             fastest = max(fastest, abs(plant.velocity))
             time.sleep(0.005)
         assert fastest <= 1.1 * limits.velocity
+        assert theatre.places()[YAW] - theatre.asked_lately()[-1][YAW] > 0.1, "it is led astray"
         feedback = observer.link.feedback
         assert feedback
         assert abs(feedback.position[YAW] - theatre.places()[YAW]) < 0.1
