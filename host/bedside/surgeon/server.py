@@ -55,7 +55,7 @@ class Server:
     """The sockets, the sessions behind them, and the ``authority`` among them. ``tell`` gets lines for the log."""
 
     def __init__(self, site: Site, credentials: Credentials, tell: Callable[[str], None]) -> None:
-        self.authority = Authority(tell)
+        self.authority = Authority(self._log)
         self._site = site
         self._tell = tell
         self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -282,8 +282,9 @@ class Server:
             session = Session(name, role, hello.feedback_hz, self._site.limits, self._site.playout_max_us)
             session.begin(now_us)
             self._sessions[key] = session
-            self.authority.join(name, role)
         self._send(key, replace(self._site.welcome, session=session.number, name=name, role=role))
+        # Only now, because whoever is beside the arm is told.
+        self.authority.join(name, role)
         if session.wants_ping(now_us):
             self._send(key, protocol.Ping(session.number, now_us))
         self.tell_authority()
@@ -294,6 +295,13 @@ class Server:
             del self._sessions[key]
             self.authority.leave(session.name, why)
         self._hang_up(key)
+
+    def _log(self, text: str) -> None:
+        """Let the log, and who is beside the arm, know of a step of authority."""
+        self._tell(text)
+        for key, session in self._sessions.items():
+            if session.is_local:
+                self._send(key, protocol.Notice(text))
 
     def _hang_up(self, key: Address | int) -> None:
         if isinstance(key, tuple):
