@@ -366,3 +366,19 @@ def test_a_fault_found_while_an_answer_is_awaited_is_told(operator: Operator, wo
         operator.arm.enable(operator.seq, 200.0)
     operator.serve(1)
     assert "current-while-off" in "".join(told)
+
+
+def test_a_board_that_was_silent_while_the_arm_was_off_needs_nobody_to_clear_it(
+    operator: Operator, told: list[str]
+) -> None:
+    operator.serve(5)
+    operator.deaf.add(1)
+    operator.serve(150)
+    with pytest.raises(SurgeonError, match="'psm1-slide' was silent"):
+        operator.arm.enable(1, 200.0)
+    operator.deaf.clear()
+    operator.serve(20)
+    assert told[-1] == "board 'psm1-slide': answers again"
+    operator.enable()
+    operator.move(5)
+    assert operator.arm.state == ENABLED

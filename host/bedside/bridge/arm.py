@@ -96,6 +96,8 @@ class Arm:
         self._silent_ns = [0] * len(links)
         self._owing_ns = [0] * len(links)
         self._lost = [False] * len(links)
+        # Those of the lost that fell silent while the arm was off.
+        self._lost_at_rest: set[int] = set()
         self._waiting = 0
         self._sent_ns = 0
         self._sent_this_cycle = False
@@ -319,6 +321,8 @@ class Arm:
             self._silent_ns[board] += since_ns
             if self._silent_ns[board] > _SILENT_S * 1e9 and not self._lost[board]:
                 self._lost[board] = True
+                if not self._engaged:
+                    self._lost_at_rest.add(board)
                 self._tell(
                     f"{self.links[board].label}: no answer for {1000 * _SILENT_S:g} ms; check its power and cable"
                 )
@@ -348,6 +352,11 @@ class Arm:
                 self._latest[board] = message
                 self._silent_ns[board] = 0
                 self._owing_ns[board] = 0
+                if board in self._lost_at_rest:
+                    # Nothing was on that it could have failed to stop; a person need not clear that.
+                    self._lost_at_rest.discard(board)
+                    self._lost[board] = False
+                    self._tell(f"{link.label}: answers again")
                 if message.link_seq >= self._awaited[board] > 0:
                     self._awaited[board] = 0
                     self._waiting -= 1
