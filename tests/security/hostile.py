@@ -63,8 +63,8 @@ class Hostile(Arm):
                 message = protocol.ServoJp(*_but(message, self.astray))
             if self.way == "jumps":
                 message = protocol.ServoJp(*_but(message, JUMP))
-                # Its own check is the first thing that such a bridge does without.
-                self._follower._envelope.check = lambda *_: None  # type: ignore[method-assign]
+                # Its own checks are the first thing that such a bridge does without.
+                self._follower.follow = lambda asked, *_: (asked.position, asked.velocity)  # type: ignore[method-assign]
         super().command(message, now_ns)
 
     def prove(self, tokens: list[Words], now_ns: int) -> None:
