@@ -75,6 +75,8 @@ class Cut:
                 self.ramp = event.tick
 
 
+# An emulated chip takes its time over a hundred starts.
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", CUTS)
 def test_each_of_100_cuts_ends_in_time_at_standstill_and_braked(world: World, cell: Cell, name: str) -> None:
     bench = BoardBench(world, cell, name)
