@@ -16,8 +16,6 @@ from bedside.errors import SurgeonError
 
 LOCAL = "local"
 BRIDGE, SURGEON, MENTOR, TRAINEE, OBSERVER = "bridge", "surgeon", "mentor", "trainee", "observer"
-# Whom a console's certificate may make its holder.
-CONSOLE_ROLES = (SURGEON, MENTOR, TRAINEE, OBSERVER)
 NOBODY = ""
 _BESIDE = "the local operator beside the arm does that, with 'bedside local'"
 # What only the person beside the arm may ask for, and why it is refused to others.
