@@ -45,6 +45,13 @@ def test_a_lost_part_takes_only_its_own_message_with_it() -> None:
     assert joiner.join(first[-1]) is None
 
 
+def test_parts_of_two_messages_are_never_mixed() -> None:
+    splitter, joiner = Splitter(), Joiner()
+    first, second = parts_of(b"a" * 3000, splitter), parts_of(b"b" * 3000, splitter)
+    assert [joiner.join(part) for part in (*first[:2], second[2])] == [None] * 3
+    assert [joiner.join(part) for part in second[:2]] == [None, b"b" * 3000]
+
+
 @given(st.lists(st.builds(Part, *[st.integers(0, 9)] * 3, st.binary(max_size=2000)), max_size=50))
 def test_whatever_parts_come_nothing_longer_than_a_message_is_made(parts: list[Part]) -> None:
     joiner = Joiner()
