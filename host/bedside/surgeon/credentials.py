@@ -16,14 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bedside.errors import SurgeonError
+from bedside.surgeon.authority import BRIDGE as BRIDGE
+from bedside.surgeon.authority import MENTOR, OBSERVER, SURGEON, TRAINEE
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.x509 import Certificate, CertificateRevocationList
 
-BRIDGE = "bridge"
-MOVERS = ("surgeon", "mentor", "trainee")
-CONSOLES = (*MOVERS, "observer")
+MOVERS = (SURGEON, MENTOR, TRAINEE)
+CONSOLES = (*MOVERS, OBSERVER)
 CERTIFICATE, KEY, SITE, REVOKED = "certificate.pem", "private.key", "site.pem", "revoked.pem"
 RELAY_KEY, PROOF_KEY = "relay.key", "proof.key"
 # Relay and proof keys are for AES-128.
