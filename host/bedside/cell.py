@@ -17,7 +17,7 @@ from bedside.joint import Absolute, AtIndex, Joint, Name, check_joint
 # What a board waits between a ramp and its brakes, takes to hand the load over to them, and some ticks to notice that
 # the loop has died.
 _SETTLE_MS = 240
-# Of a link; the rest is for events, identities and frames that are sent again.
+# Of a link; the rest is for proof (3 % of a megabaud), events, identities and frames that are sent again.
 _LINK_SHARE = 0.7
 # A byte on a serial line has a start and a stop bit.
 _BITS_PER_BYTE = 10

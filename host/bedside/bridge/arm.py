@@ -5,14 +5,16 @@ Knows neither network nor clock: the caller says when a cycle ends and hands in 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 
 from bedside.bridge.connect import configure
 from bedside.bridge.follow import Follower
+from bedside.bridge.joined import Joined
+from bedside.bridge.presence import SILENT_S, Presence
+from bedside.bridge.reports import Reports
 from bedside.cell import Cell
 from bedside.errors import BedsideError, LinkError, SurgeonError
-from bedside.link import causes, schema
+from bedside.link import schema
 from bedside.link.board import BoardLink
 from bedside.link.messages import (
     BUILDING,
@@ -21,11 +23,9 @@ from bedside.link.messages import (
     FAULT,
     HOLDING,
     HOME_REFUSALS,
-    NOT_HOMED,
     OFF,
     OPENING,
     PAUSED,
-    PROOF_REFUSALS,
     RAMP,
     RUN,
     STATES,
@@ -37,26 +37,14 @@ from bedside.link.scale import MICRO
 from bedside.surgeon import protocol
 from bedside.surgeon.protocol import JOINT_FIELDS
 
-# A board that says nothing for this long has lost its cable, its power or its mind; the others stop too. By then its
-# own clock has stopped it, so waiting longer than a busy machine may take for an answer costs no safety.
-_SILENT_S = 0.1
 # A board takes up an enable in its next tick; one that has ticked more often and is off has dropped it.
 _ENABLE_TICKS = 3
 _TICK_MASK = 0x3FFFFFFF
 # Phases in which a board follows, or is about to.
 _FOLLOWING = (BUILDING, OPENING, RUN)
-_JOINT_BYTES = 4 * JOINT_FIELDS
-_UNHEARD = protocol.pack([0, 0, 0, 0, NOT_HOMED])
 _NO_JOINT = -1
 # Twice as often as consoles prove; more would be no news to a board, and takes its time.
 _PROVE_NS = 8_000_000
-# As many as are under way to an arm of some boards by satellite.
-_REFUSED_PROOFS, _REFUSED_NS = 100, 3_000_000_000
-
-
-def _slot(joint: int) -> slice:
-    """Where a joint's fields stand among packed ones."""
-    return slice(_JOINT_BYTES * joint, _JOINT_BYTES * (joint + 1))
 
 
 class Arm:
@@ -72,32 +60,16 @@ class Arm:
         self.cycles = 0
         self.round_us = 0
         self._tell = tell
-        self._n = len(cell.joint)
-        self._order = [[index for index, _ in cell.joints_of(slot.name)] for slot in cell.board]
-        # Where each board's channels stand in its packed feedback, and in the arm's.
-        self._places = [
-            [(_slot(channel), _slot(index)) for channel, index in enumerate(order)] for order in self._order
-        ]
         self._follower = Follower(cell)
         self._command_hz = cell.arm.command_hz
-        # Of each joint, which board drives it on which channel.
-        self._drives = {
-            index: (board, channel) for board, order in enumerate(self._order) for channel, index in enumerate(order)
-        }
         self._homing_order = cell.homing_order
         self._homing = False
         # Why the board refuses to go on homing.
         self._home_failed = ""
-        self._latest: list[Feedback | None] = [None] * len(links)
         self._awaited = [0] * len(links)
-        self._period_ns = round(1e9 / cell.arm.cycle_hz)
-        self._cycle_ns = 0
-        # How long each board has been silent, and since when it owes an answer (0: it owes none).
-        self._silent_ns = [0] * len(links)
-        self._owing_ns = [0] * len(links)
-        self._lost = [False] * len(links)
-        # Those of the lost that fell silent while the arm was off.
-        self._lost_at_rest: set[int] = set()
+        self._presence = Presence(len(links), round(1e9 / cell.arm.cycle_hz))
+        self._joined = Joined(cell, self._presence)
+        self._reports = Reports(cell, tell)
         self._waiting = 0
         self._sent_ns = 0
         self._sent_this_cycle = False
@@ -111,7 +83,6 @@ class Arm:
         # What a board was told that has not done it: a frame may be lost, and these must not be.
         self._told_to: dict[int, int] = {}
         self._proved_ns = 0
-        self._refused_ns: deque[int] = deque(maxlen=_REFUSED_PROOFS)
         # What boards have signed for a console and nobody has taken yet, by board.
         self.witnesses: dict[int, list[int]] = {}
         self._enabled_tick = [0] * len(links)
@@ -124,17 +95,12 @@ class Arm:
     @property
     def state(self) -> int:
         """The arm's operating state: FAULT if any board is or has gone silent, PAUSED if any is, ENABLED if all are."""
-        states = [feedback.board_fields[1] if feedback else DISABLED for feedback in self._latest]
-        if any(self._lost) or FAULT in states:
-            return FAULT
-        if PAUSED in states:
-            return PAUSED
-        return ENABLED if all(state == ENABLED for state in states) else DISABLED
+        return self._joined.state
 
     @property
     def latest(self) -> list[Feedback | None]:
         """What each board said last, None if it was never heard."""
-        return self._latest
+        return self._joined.latest
 
     @property
     def is_following(self) -> bool:
@@ -144,13 +110,7 @@ class Arm:
     @property
     def is_off(self) -> bool:
         """Whether no board that answers has torque."""
-        return all(f is None or f.phase == OFF or lost for f, lost in zip(self._latest, self._lost, strict=True))
-
-    def is_homed(self, joint: int) -> bool:
-        """Return whether the joint with this index knows where it is."""
-        board, channel = self._drives[joint]
-        latest = self._latest[board]
-        return latest is not None and not latest.flags[channel] & NOT_HOMED
+        return self._joined.is_off
 
     def is_answered(self, board: int) -> bool:
         """Return whether ``board`` has answered what it was sent last."""
@@ -163,21 +123,7 @@ class Arm:
 
     def feedback(self) -> protocol.Feedback:
         """Return the arm's state as the console is told it; a board that was never heard is at 0 and not homed."""
-        joints = bytearray(_UNHEARD * self._n)
-        boards = b""
-        seq = schema.SEQ_MAX
-        for places, latest, lost in zip(self._places, self._latest, self._lost, strict=True):
-            if latest is None:
-                boards += protocol.pack([0, FAULT, OFF, 0, 0, 0, 0])
-                seq = 0
-                continue
-            fields = latest.board_fields
-            boards += protocol.pack([fields[0], FAULT, *fields[2:]]) if lost else latest.packed_board
-            seq = min(seq, latest.operator_seq)
-            for at, to in places:
-                joints[to] = latest.packed_joints[at]
-        counts = self.cycles, self.missed_cycles, self.round_us, self.state
-        return protocol.Feedback(seq, *counts, boards, bytes(joints))
+        return self._joined.feedback(self.cycles, self.missed_cycles, self.round_us)
 
     # ---- what it is told -----------------------------------------------------------------
 
@@ -188,7 +134,7 @@ class Arm:
         """
         if self.failure:
             raise SurgeonError(str(self.failure))
-        for link, lost in zip(self.links, self._lost, strict=True):
+        for link, lost in zip(self.links, self._presence.lost, strict=True):
             if lost:
                 raise SurgeonError(f"{link.label} was silent; when it answers again, disable, then enable")
         if self.state == FAULT:
@@ -197,11 +143,10 @@ class Arm:
             raise SurgeonError("the arm is on or stopping; disable it and wait until it is off")
         configure(self.cell, self.links, command_hz)
         self._command_hz = command_hz
-        self._silent_ns = [0] * len(self.links)
-        self._owing_ns = [0] * len(self.links)
+        self._presence.begin()
         try:
             for board, link in enumerate(self.links):
-                self._latest[board] = answer = link.ask([schema.STATE_COMMAND, 0, seq, schema.ENABLE])
+                self._joined.latest[board] = answer = link.ask([schema.STATE_COMMAND, 0, seq, schema.ENABLE])
                 self._enabled_tick[board] = answer.tick
         except BedsideError:
             self.stop()
@@ -229,11 +174,11 @@ class Arm:
                 f"the arm was enabled for {self._command_hz:g} commands a second, not for {command_hz:g}; stream as "
                 "many, or disable and enable it"
             )
-        if any(latest is None or latest.phase != HOLDING or latest.state != PAUSED for latest in self._latest):
+        if any(latest is None or latest.phase != HOLDING or latest.state != PAUSED for latest in self._joined.latest):
             raise SurgeonError("the arm has not come to rest in PAUSED on every board; try again, or disable it")
         try:
             for board, link in enumerate(self.links):
-                self._latest[board] = link.ask([schema.STATE_COMMAND, 0, seq, schema.RESUME])
+                self._joined.latest[board] = link.ask([schema.STATE_COMMAND, 0, seq, schema.RESUME])
         except BedsideError:
             self.stop()
             raise
@@ -245,7 +190,7 @@ class Arm:
         """Stop every board that is on, and clear the fault of those that are off, as a person at the console asks."""
         self._tell_all(schema.DISABLE)
         # A board that answers again after it was silent is forgiven here, as a fault is.
-        self._lost = [lost and self._owing_ns[board] > 0 for board, lost in enumerate(self._lost)]
+        self._presence.forgive()
         self._stopping = self._engaged
 
     def stop(self) -> None:
@@ -265,10 +210,10 @@ class Arm:
             # Until every board has taken a command where the arm is, none follows: one that refuses holds all.
             position, velocity = self._follower.engage(message)
         else:
-            position, velocity = self._follower.follow(message, now_ns, self._setpoints())
+            position, velocity = self._follower.follow(message, now_ns, self._joined.setpoints())
         self.operator_seq = message.seq
         self._begin_round(now_ns)
-        for board, indices in enumerate(self._order):
+        for board, indices in enumerate(self._joined.order):
             frame = [schema.COMMAND, 0, message.seq]
             for index in indices:
                 frame += round(position[index] * MICRO), round(velocity[index] * MICRO)
@@ -287,8 +232,8 @@ class Arm:
         self._homing = True
         self._engaging.clear()
         self.operator_seq = seq
-        joint = next((joint for joint in self._homing_order if not self.is_homed(joint)), _NO_JOINT)
-        mine, channel = self._drives.get(joint, (_NO_JOINT, _NO_JOINT))
+        joint = next((joint for joint in self._homing_order if not self._joined.is_homed(joint)), _NO_JOINT)
+        mine, channel = self._joined.drives.get(joint, (_NO_JOINT, _NO_JOINT))
         self._begin_round(now_ns)
         for board in range(len(self.links)):
             self._send(board, [schema.HOME, 0, seq, channel if board == mine else _NO_JOINT])
@@ -307,27 +252,15 @@ class Arm:
         if not self.is_off:
             raise SurgeonError("unhome is possible in DISABLED only")
         for board, link in enumerate(self.links):
-            self._latest[board] = link.ask([schema.STATE_COMMAND, 0, max(0, self.operator_seq), schema.UNHOME])
+            self._joined.latest[board] = link.ask([schema.STATE_COMMAND, 0, max(0, self.operator_seq), schema.UNHOME])
 
     def cycle(self, now_ns: int) -> None:
         """End a cycle: count who did not answer, and cover silence with keep-alives."""
         self.cycles += 1
-        # Time in which this process itself stood still says nothing about a board.
-        since_ns = min(now_ns - self._cycle_ns, 2 * self._period_ns)
-        self._cycle_ns = now_ns
-        late = False
-        for board, owing_ns in enumerate(self._owing_ns):
-            late = late or bool(owing_ns and now_ns - owing_ns >= self._period_ns)
-            self._silent_ns[board] += since_ns
-            if self._silent_ns[board] > _SILENT_S * 1e9 and not self._lost[board]:
-                self._lost[board] = True
-                if not self._engaged:
-                    self._lost_at_rest.add(board)
-                self._tell(
-                    f"{self.links[board].label}: no answer for {1000 * _SILENT_S:g} ms; check its power and cable"
-                )
-                self._stop_group()
-        self.missed_cycles += late
+        self.missed_cycles += self._presence.is_late(now_ns)
+        for board in self._presence.cycle(now_ns, self._engaged):
+            self._tell(f"{self.links[board].label}: no answer for {1000 * SILENT_S:g} ms; check its power and cable")
+            self._stop_group()
         for board, command in list(self._told_to.items()):
             self._send_state(board, command)
         if not self._sent_this_cycle:
@@ -347,15 +280,10 @@ class Arm:
             return False
         for message in messages:
             if isinstance(message, Feedback):
-                if len(message.joint_fields) != JOINT_FIELDS * len(self._order[board]):
+                if len(message.joint_fields) != JOINT_FIELDS * len(self._joined.order[board]):
                     continue  # no answer of this board; if it goes on, the board counts as silent
-                self._latest[board] = message
-                self._silent_ns[board] = 0
-                self._owing_ns[board] = 0
-                if board in self._lost_at_rest:
-                    # Nothing was on that it could have failed to stop; a person need not clear that.
-                    self._lost_at_rest.discard(board)
-                    self._lost[board] = False
+                self._joined.latest[board] = message
+                if self._presence.answered(board):
                     self._tell(f"{link.label}: answers again")
                 if message.link_seq >= self._awaited[board] > 0:
                     self._awaited[board] = 0
@@ -367,24 +295,12 @@ class Arm:
             elif isinstance(message, Witness):
                 self.witnesses[board] = message.fields
             elif isinstance(message, Event):
-                joints = self.cell.joints_of(self.cell.board[board].name)
-                joint = f", joint '{joints[message.channel][1].name}'" if 0 <= message.channel < len(joints) else ""
-                text = causes.explain(message, link.label + joint)
+                text = self._reports.take(board, link.label, message, now_ns)
                 if self._homing and message.code in HOME_REFUSALS:
                     self._home_failed = text
-                if message.code not in PROOF_REFUSALS or self._is_often(now_ns):
-                    self._tell(text)
         return completed
 
     # ---- inside --------------------------------------------------------------------------
-
-    def _is_often(self, now_ns: int) -> bool:
-        """Return whether so many tokens were refused lately that it is worth telling, and count one more.
-
-        A few are refused each time a board has gone off: they were under way when it forgot what they were made for.
-        """
-        self._refused_ns.append(now_ns)
-        return len(self._refused_ns) == _REFUSED_PROOFS and now_ns - self._refused_ns[0] < _REFUSED_NS
 
     def _check_enabled(self) -> None:
         """Raise SurgeonError unless the arm takes commands."""
@@ -394,15 +310,6 @@ class Arm:
             raise SurgeonError("the arm is paused; send resume, then begin where it is")
         if self.state != ENABLED:
             raise SurgeonError(f"the arm is not ENABLED on every board yet, it is {STATES[self.state]}")
-
-    def _setpoints(self) -> list[float]:
-        """Return where the boards said last that their setpoints are."""
-        setpoints = [0.0] * self._n
-        for order, latest in zip(self._order, self._latest, strict=True):
-            assert latest, "an enabled board has answered"
-            for index, position, error in zip(order, latest.positions, latest.errors, strict=True):
-                setpoints[index] = (position + error) / MICRO
-        return setpoints
 
     def _begin_round(self, now_ns: int) -> None:
         self._waiting = 0
@@ -417,7 +324,7 @@ class Arm:
         except LinkError as error:
             self._lose(board, error)
         else:
-            self._owing_ns[board] = self._owing_ns[board] or self._sent_ns
+            self._presence.asked(board, self._sent_ns)
             self._waiting += 1
 
     def _begin_following(self, seq: int) -> None:
@@ -426,7 +333,7 @@ class Arm:
         self._engaging = dict.fromkeys(range(len(self.links)), 0)
         self._homing = False
         self._home_failed = ""
-        homed = [self.is_homed(joint) for joint in range(self._n)]
+        homed = [self._joined.is_homed(joint) for joint in range(len(self.cell.joint))]
         self._follower.begin(self.feedback().position, homed, self._command_hz)
         self.operator_seq = seq
         self._paused = False
@@ -442,7 +349,7 @@ class Arm:
         self._told_to.clear()
         for board in range(len(self.links)):
             self._send_state(board, command)
-            latest = self._latest[board]
+            latest = self._joined.latest[board]
             if latest is None or latest.phase in _FOLLOWING:
                 self._told_to[board] = command
 
@@ -460,7 +367,7 @@ class Arm:
     def _lose(self, board: int, error: LinkError) -> None:
         """Note that a port has gone, and stop the rest of the arm."""
         self.gone.add(board)
-        self._lost[board] = True
+        self._presence.lost[board] = True
         self.failure = self.failure or error
         self._tell(str(error))
         self._stop_group()
