@@ -25,8 +25,8 @@ from bedside.surgeon.find import issue_for_once
 from bedside.surgeon.link import Link
 from bedside.surgeon.local import call, socket_path
 from bedside.surgeon.proof import board_key
+from bedside.surgeon.proving import Proving
 from bedside.surgeon.remote import Remote, Route
-from bedside.surgeon.seeing import PROVE_HZ, Sight
 
 HERE = Path(__file__).parent
 CPUS = os.sched_getaffinity(0)
@@ -125,15 +125,15 @@ def bridge(cell_path: Path, directory: Path, seconds: float) -> tuple[list[int],
                 Beside(beside).arm()
             line = Remote(credentials, Route(bridge=cell.arm.listen))
             with contextlib.closing(Link(line, 1000.0)) as console, _on_time():
-                return _converse(console, Sight(credentials.proof_key, console.begin()), seconds)
+                console.begin()
+                return _converse(console, Proving(console, credentials.proof_key), seconds)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait()
 
 
-def _converse(console: Link, sight: Sight, seconds: float) -> tuple[list[int], list[int]]:
+def _converse(console: Link, proving: Proving, seconds: float) -> tuple[list[int], list[int]]:
     console.ask("request")
-    proven = time.monotonic()
     enabled = False
     timer = PeriodicTimer(1_000_000)
     poller = select.epoll()
@@ -149,10 +149,8 @@ def _converse(console: Link, sight: Sight, seconds: float) -> tuple[list[int], l
             if fd != timer.fd:
                 came = console.receive()
                 now = time.monotonic_ns()
-                for witness in console.witnesses:
-                    sight.see(witness.board, witness.fields, console.feedback)
-                console.witnesses.clear()
-                if sight.is_proven and not enabled:
+                proving.see(console.feedback)
+                if proving.is_proven and not enabled:
                     enabled = True
                     console.state_command("enable", 1000.0)
                 for feedback in came:
@@ -168,11 +166,9 @@ def _converse(console: Link, sight: Sight, seconds: float) -> tuple[list[int], l
                     continue
                 sent.clear()
                 sent[console.servo_jp(position, still)] = now
-                if time.monotonic() - proven > 1 / PROVE_HZ:
-                    proven = time.monotonic()
-                    console.prove(sight.tokens(console.seq))
+                proving.prove()
             elif not enabled and console.authority.holder:
-                console.prove(sight.tokens(console.next_seq()))
+                proving.prove()
     console.state_command("disable")
     time.sleep(0.5)
     timer.close()

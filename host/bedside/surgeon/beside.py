@@ -12,7 +12,7 @@ from bedside.errors import SurgeonError
 from bedside.link.messages import BRAKE_FAILED, DISABLED, ENABLED, FAULT, NOT_HOMED, OFF, STATES
 from bedside.surgeon import protocol
 from bedside.surgeon.link import Link
-from bedside.surgeon.seeing import PROVE_HZ, Sight
+from bedside.surgeon.proving import Proving
 
 # A bridge on this computer answers at once; one that configures boards takes its time.
 _ANSWER_S = 3.0
@@ -32,9 +32,7 @@ class Beside:
     def __init__(self, link: Link, proof_key: bytes | None = None) -> None:
         self.link = link
         self.welcome = link.begin()
-        self._asks_for_proof = any(board.keys for board in self.welcome.boards)
-        self._sight = Sight(proof_key, self.welcome) if proof_key and self._asks_for_proof else None
-        self._proven_s = 0.0
+        self._proving = Proving(link, proof_key)
         # Figures come when the bridge knows how old what is asked for is, so that it counts.
         is_told: Callable[[], bool] = lambda: link.feedback is not None and link.figures is not None  # noqa: E731
         self._until(is_told, _ANSWER_S, "the bridge does not say what the arm does")
@@ -96,7 +94,7 @@ class Beside:
             return
         if self.feedback.state == FAULT:
             raise SurgeonError("the arm is in FAULT; when its cause is gone, clear it first")
-        if self._asks_for_proof and not self._sight:
+        if self._proving.lacks_key:
             raise SurgeonError(
                 "the boards home only with proof that a person is there: name with --credentials a console's folder "
                 "whose keys they have"
@@ -104,7 +102,7 @@ class Beside:
         timer = PeriodicTimer(round(1e9 / self.welcome.command_hz))
         try:
             deadline = time.monotonic() + _ENABLE_S
-            while self._sight and not self._sight.is_proven:
+            while not self._proving.is_proven:
                 self._pace(timer)
                 if time.monotonic() > deadline:
                     raise SurgeonError("the boards take no proof of these credentials: are their keys on them?")
@@ -176,18 +174,7 @@ class Beside:
             if self.link in ready:
                 self.link.receive()
             if timer.fd in ready and timer.expirations():
-                self._prove()
-                return
-
-    def _prove(self) -> None:
-        """Show boards with keys that somebody is there, and take what they sign for it."""
-        if self._sight is None:
-            return
-        for witness in self.link.witnesses:
-            with contextlib.suppress(SurgeonError):  # what is older than another counts for nothing
                 # Who stands beside the arm sees it, and a joint that homing finds elsewhere is no lie.
-                self._sight.see(witness.board, witness.fields, None)
-        self.link.witnesses.clear()
-        if time.monotonic() - self._proven_s > 1 / PROVE_HZ:
-            self._proven_s = time.monotonic()
-            self.link.prove(self._sight.tokens(self.link.next_seq()))
+                self._proving.see(None)
+                self._proving.prove()
+                return

@@ -23,8 +23,8 @@ from bedside.surgeon import crtk, protocol
 from bedside.surgeon.credentials import Credentials
 from bedside.surgeon.link import Line, Link
 from bedside.surgeon.motion import Approach, Motion
+from bedside.surgeon.proving import Proving
 from bedside.surgeon.remote import Remote, Route
-from bedside.surgeon.seeing import PROVE_HZ, Sight
 
 # Brakes take at most a second to open, a satellite's round trip one more, configuration some milliseconds a board.
 _ENABLE_S = 8.0
@@ -71,13 +71,8 @@ class Console:
         self.pedal = True
         self.on_feedback: Callable[[protocol.Feedback], None] = lambda _: None
         self.on_command: Callable[[int, list[float], list[float]], None] = lambda *_: None
-        self._sight: Sight | None = None
-        key = credentials.proof_key if credentials else None
-        if key and any(board.keys for board in self.welcome.boards):
-            self._sight = Sight(key, self.welcome)
+        self._proving = Proving(link, credentials.proof_key if credentials else None)
         self._stream: crtk.Stream | None = None
-        self._proven_s = 0.0
-        self._proven_seq = 0
         self._was_running = False
         self._failure: SurgeonError | None = None
         self._changed = asyncio.Event()
@@ -329,7 +324,7 @@ class Console:
             raise
 
     def _is_proven(self) -> bool:
-        return self._sight is None or not self.has_arm or self._sight.is_proven
+        return not self.has_arm or self._proving.is_proven
 
     def _has_settled(self) -> bool:
         return self.feedback.state != PAUSED or all(board[2] == HOLDING for board in self.feedback.boards)
@@ -358,7 +353,8 @@ class Console:
                 if self._was_running and feedback.state != ENABLED:
                     self._stream = None
                 self._was_running = feedback.state == ENABLED
-            self._see()
+            # What this console then signs says that the surgeon sees.
+            self._proving.see(self.link.feedback)
         except SurgeonError as error:
             self._fail(error)
         self._changed.set()
@@ -372,32 +368,17 @@ class Console:
             return
         if self._stream:
             self._send(*self._stream.at(time.monotonic()))
-        self._prove()
+        if self.has_arm:
+            try:
+                self._proving.prove()
+            except SurgeonError as error:
+                self._fail(error)
         self._changed.set()
 
     def _send(self, position: list[float], velocity: list[float]) -> int:
         seq = self.link.servo_jp(position, velocity, self.pedal)
         self.on_command(seq, position, velocity)
         return seq
-
-    def _see(self) -> None:
-        """Check what boards say under this console's key: what it then signs says that the surgeon sees."""
-        for witness in self.link.witnesses:
-            if self._sight:
-                with contextlib.suppress(SurgeonError):  # what is older than another, or no witness, counts for nothing
-                    self._sight.see(witness.board, witness.fields, self.link.feedback)
-        self.link.witnesses.clear()
-
-    def _prove(self) -> None:
-        now = time.monotonic()
-        if self._sight and self.has_arm and now - self._proven_s > 1 / PROVE_HZ:
-            self._proven_s = now
-            # Each proof is newer than the last; a command since then has made it so already.
-            self._proven_seq = self.link.seq if self.link.seq > self._proven_seq else self.link.next_seq()
-            try:
-                self.link.prove(self._sight.tokens(self._proven_seq))
-            except SurgeonError as error:
-                self._fail(error)
 
     def _fail(self, error: SurgeonError) -> None:
         self._failure = self._failure or error

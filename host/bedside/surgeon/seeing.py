@@ -11,8 +11,6 @@ from bedside.errors import SurgeonError
 from bedside.surgeon.proof import Prover
 from bedside.surgeon.protocol import BOARD_FIELDS, JOINT_FIELDS, Feedback, Welcome, unpack
 
-# How often a console proves that its surgeon is there: twice in the shortest operator timeout that is sensible.
-PROVE_HZ = 40
 # Both say what a joint's encoder counts at nearly the same tick; rounding and a jerk apart, they agree.
 _MARGIN = 0.005
 # Two that are further apart in time say nothing of each other.
