@@ -79,7 +79,7 @@ def test_an_observer_never_has_the_arm(authority: Authority) -> None:
             authority.need("olga", command)
 
 
-@pytest.mark.parametrize("command", ["clear", "home", "unhome", "release_brakes", "arm"])
+@pytest.mark.parametrize("command", ["clear", "home", "unhome", "release_brakes", "arm", "stop"])
 def test_what_is_done_beside_the_arm_is_refused_to_all_others_with_the_reason(
     authority: Authority, command: str
 ) -> None:

@@ -24,6 +24,7 @@ _LOCAL_ONLY = {
     "home": f"homing moves joints that do not know where they are: {_BESIDE}",
     "unhome": f"what makes joints forget where they are is done beside the arm: {_BESIDE}",
     "release_brakes": "brakes are released by the switch on the arm, by the hand that holds its load",
+    "stop": f"taking an arm out of everybody's hands is done beside it, and whoever has it disables it: {_BESIDE}",
     "arm": f"remote consoles are let in from beside the arm: {_BESIDE}",
 }
 
@@ -69,7 +70,7 @@ class Authority:
 
     def stop(self, name: str) -> None:
         """Let nobody enable the arm any more: what the person beside it asks for. The caller stops it."""
-        self.need(name, "arm")
+        self.need(name, "stop")
         if self.armed:
             self._log(f"no longer armed: {name}")
         self.armed = False

@@ -15,6 +15,7 @@ from OpenSSL.crypto import X509
 
 from bedside.errors import SurgeonError
 from bedside.surgeon.credentials import BRIDGE, CONSOLES, Credentials, Peer, check_dates
+from bedside.surgeon.relayed import begins_as_dtls
 
 # Datagrams of this size cross every network that carries IPv6 (1280 bytes), also inside a tunnel.
 DATAGRAM_MAX = 1200
@@ -150,8 +151,8 @@ def connect(credentials: Credentials, expected_bridge: str | None) -> Associatio
 
 
 def is_dtls(datagram: bytes) -> bool:
-    """Return whether ``datagram`` may be DTLS: RFC 5764 and RFC 9146 give it the first bytes 20 to 25."""
-    return _HEADER < len(datagram) <= RECEIVED_MAX and 20 <= datagram[0] <= 25
+    """Return whether ``datagram`` may be DTLS that a Bedside sends: with something in it, and in one piece."""
+    return _HEADER < len(datagram) <= RECEIVED_MAX and begins_as_dtls(datagram)
 
 
 def context_for(credentials: Credentials, roles: tuple[str, ...], name: str | None) -> SSL.Context:

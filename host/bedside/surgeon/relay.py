@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from bedside.errors import SurgeonError
 from bedside.surgeon.address import Endpoint
+from bedside.surgeon.budget import Budget
 from bedside.surgeon.relayed import (
     DATA,
     ID_BYTES,
@@ -24,7 +25,7 @@ from bedside.surgeon.relayed import (
     REGISTER,
     WRAPPING_BYTES,
     Answer,
-    is_dtls,
+    begins_as_dtls,
     unwrapped,
     wrap,
 )
@@ -61,23 +62,6 @@ _LONGEST = _DATAGRAM_MAX + WRAPPING_BYTES + 1
 _UP, _DOWN, _BYTES = _FORWARDED = ("up", "down", "bytes")
 
 
-class _Bucket:
-    """A rate limit: ``rate`` a second in the long run, ``burst`` at once after a pause."""
-
-    def __init__(self, rate: int, burst: int) -> None:
-        self._interval_ns = _S // rate
-        self._saved_ns = self._interval_ns * (burst - 1)
-        self._next_ns = 0
-
-    def take(self, now_ns: int) -> bool:
-        """Return whether one more may pass now."""
-        self._next_ns = max(self._next_ns, now_ns - self._saved_ns)
-        if now_ns < self._next_ns:
-            return False
-        self._next_ns += self._interval_ns
-        return True
-
-
 @dataclass
 class _Bridge:
     """A registered bridge. ``is_proven``: its address received what was sent there."""
@@ -86,7 +70,7 @@ class _Bridge:
     heard_ns: int
     flows: set[int]
     is_proven: bool = False
-    unproven: _Bucket = field(default_factory=lambda: _Bucket(_UNPROVEN_RATE, _UNPROVEN_RATE))
+    unproven: Budget = field(default_factory=lambda: Budget(_UNPROVEN_RATE, _UNPROVEN_RATE))
 
 
 @dataclass
@@ -96,8 +80,8 @@ class _Flow:
     console: Endpoint
     bridge_id: bytes
     heard_ns: int
-    up: _Bucket = field(default_factory=lambda: _Bucket(_RATE, _BURST))
-    down: _Bucket = field(default_factory=lambda: _Bucket(_RATE, _BURST))
+    up: Budget = field(default_factory=lambda: Budget(_RATE, _BURST))
+    down: Budget = field(default_factory=lambda: Budget(_RATE, _BURST))
 
 
 class Relay:
@@ -114,7 +98,7 @@ class Relay:
     def receive(self, data: bytes, sender: Endpoint, now_ns: int) -> Outgoing:
         """Take a datagram; return what to send, and to whom: at most one datagram."""
         self.expire(now_ns)
-        if is_dtls(data):
+        if begins_as_dtls(data):
             return self._from_console(data, sender, now_ns)
         kind = data[1] if len(data) > WRAPPING_BYTES and data[0] == MARK else None
         if kind == DATA:
@@ -213,7 +197,7 @@ class Relay:
         if number not in bridge.flows:
             return self._drop("for nobody")
         bridge.is_proven = True
-        if not is_dtls(datagram):
+        if not begins_as_dtls(datagram):
             return self._drop("not understood")
         if len(datagram) > _DATAGRAM_MAX:
             return self._drop("too long")

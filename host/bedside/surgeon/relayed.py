@@ -81,7 +81,7 @@ def unwrapped(data: bytes) -> tuple[int, bytes]:
     return _WRAPPED.unpack_from(data)[2], data[WRAPPING_BYTES:]
 
 
-def is_dtls(datagram: bytes) -> bool:
-    """Whether ``datagram`` begins as a DTLS record does: RFC 7983, section 7, and RFC 6347."""
+def begins_as_dtls(datagram: bytes) -> bool:
+    """Return whether ``datagram`` begins as a DTLS record does: RFC 7983, section 7, and RFC 6347."""
     # Change cipher spec, alert, handshake, application data, heartbeat and the next one to come.
     return bool(datagram) and 20 <= datagram[0] <= 25
