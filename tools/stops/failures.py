@@ -33,6 +33,8 @@ class Failure:
     sabotage: str = ""
     # The arm has a run loop.
     run_loop: bool = False
+    # The boards have a console's key, and go only with its proof that a surgeon is there and sees.
+    keyed: bool = False
     # Where the world's clock begins, in ticks.
     first_tick: int = 0
     # The arm does not have to stop.
@@ -159,6 +161,29 @@ def interrupt_bytes(rig: Rig) -> None:
 def configure_while_moving(rig: Rig) -> None:
     joint = rig.cell.joint[JOINT]
     link_of(rig, BOARD).send(joint_message(joint, rig.world.tick_hz))
+
+
+# ---- the surgeon, by the proof that boards ask for -------------------------------------------------
+
+
+def command_without_surgeon(rig: Rig) -> None:
+    """Let the bridge go on with sound commands of its own, as one would that was taken over."""
+    rig.proving = False
+
+
+def hoard_proof(rig: Rig) -> None:
+    """Let the bridge pass on the same proof again and again, with sound commands."""
+    rig.hoarded = rig.tokens()
+
+
+def blind_surgeon(rig: Rig) -> None:
+    """Let nothing of the arm reach the console, which commands and proves as before."""
+    rig.seeing = False
+
+
+def surgeon_returns(rig: Rig) -> None:
+    rig.proving = rig.seeing = True
+    rig.hoarded = None
 
 
 # ---- the board ---------------------------------------------------------------------------------
@@ -335,6 +360,9 @@ FAILURES = [
     Failure("joint jammed", jam, free),
     Failure("brake slips, console silent", brake_grips(0.4, silence_console), mend_brake),
     Failure("brake does not close, console silent", brake_grips(0.0, silence_console), mend_brake),
+    Failure("surgeon gone, bridge commands", command_without_surgeon, surgeon_returns, keyed=True),
+    Failure("surgeon gone, bridge repeats proof", hoard_proof, surgeon_returns, keyed=True),
+    Failure("surgeon sees nothing, commands", blind_surgeon, surgeon_returns, keyed=True),
     Failure("run loop cut", cut_loop, mend_loop, run_loop=True),
     Failure("run loop: bridge killed", kill_bridge, start_bridge, run_loop=True),
     Failure("run loop: one board's cable pulled", cut_cable, restore_line, run_loop=True),

@@ -50,7 +50,14 @@ def inject(failure: Failure, moment: int, chip: Chip = unix_port) -> Result:
     """Let ``failure`` happen ``moment`` ticks into the motion, mend it, and use the arm again."""
     with (
         tempfile.TemporaryDirectory(prefix="bedside-") as folder,
-        rig(Path(folder), failure.sabotage, run_loop=failure.run_loop, first_tick=failure.first_tick, chip=chip) as arm,
+        rig(
+            Path(folder),
+            failure.sabotage,
+            run_loop=failure.run_loop,
+            keyed=failure.keyed,
+            first_tick=failure.first_tick,
+            chip=chip,
+        ) as arm,
     ):
         arm.move(moment)
         failure.inject(arm)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bedside.bridge.arm import Arm
 from bedside.bridge.connect import close, configure, connect
 from bedside.cell import Cell, RunLoop, load_cell
-from bedside.errors import BedsideError
+from bedside.errors import BedsideError, SurgeonError
 from bedside.link import causes
 from bedside.link.blackbox import BlackBox, fetch
 from bedside.link.board import BoardLink
@@ -21,12 +22,14 @@ from bedside.link.port import SerialPort
 from bedside.places import BOARDS
 from bedside.sim.board import Chip, SimBoard, unix_port
 from bedside.sim.world import World
+from bedside.surgeon.proof import Prover, board_key
 from bedside.surgeon.protocol import ServoJp
 
 CELL = BOARDS / "cells" / "psm.toml"
 SABOTAGE = Path(__file__).parent / "sabotage.py"
 COMMAND_TICKS = 5
 CYCLE_TICKS = 4
+PROVE_TICKS = 25
 HOLD_MS = 200
 # Longer than the slowest joint's stop.
 RELAY_OFF_MS = 450
@@ -36,6 +39,8 @@ RUN_UP = 20
 # A busy machine may keep a board from answering this long; one that is dead or cut off does not answer at all.
 ANSWER_S = 2.0
 LOSSY_S = 0.002
+# The console's, where boards have keys.
+KEY = bytes(range(16))
 # What a board tells when it stops by a person's word, which is no fault.
 LOCAL_SWITCH = 57
 
@@ -54,10 +59,12 @@ class Rig:
     """The arm, its bridge and its operator.
 
     ``serving`` says whether there is a bridge, ``commanding`` whether there is a console, ``cut`` which boards' lines
-    bring the bridge nothing, and ``lossy`` that answers may fail to come.
+    bring the bridge nothing, and ``lossy`` that answers may fail to come. If boards are ``keyed``, ``proving`` says
+    whether the console sends proof, ``seeing`` whether it is told what boards sign, and ``hoarded`` is the proof that
+    the bridge passes on instead of the console's.
     """
 
-    def __init__(self, cell: Cell, world: World) -> None:
+    def __init__(self, cell: Cell, world: World, keyed: bool = False) -> None:
         self.cell = cell
         self.world = world
         self.boards: dict[str, SimBoard] = {board.name: board for board in world.boards}
@@ -66,7 +73,12 @@ class Rig:
         self.told: list[str] = []
         self.serving = self.commanding = True
         self.lossy = False
+        self.proving = self.seeing = True
+        self.hoarded: list[list[int]] | None = None
         self.cut: set[str] = set()
+        roles = [f"{cell.arm.name}/{slot.name}" for slot in cell.board]
+        rates = [world.tick_hz] * len(roles)
+        self._prover = Prover(KEY, roles, rates, lambda: world.ticks / world.tick_hz) if keyed else None
         self._seq = 0
         self._offsets: dict[str, int] = {}
         self._at: list[float] = []
@@ -129,6 +141,8 @@ class Rig:
             now_ns = self.world.ticks * 1_000_000
             if self.commanding and self.serving and self.world.ticks % COMMAND_TICKS == 0 and self._at:
                 self._command(now_ns)
+            if self._prover and self.serving and self.world.ticks % PROVE_TICKS == 0:
+                self._prove(self._prover, now_ns)
             if self.serving and self.world.ticks % CYCLE_TICKS == 0:
                 self.arm.cycle(now_ns)
             self.listen()
@@ -165,6 +179,22 @@ class Rig:
                 return
             link.wait_readable(0.002)
 
+    def _prove(self, prover: Prover, now_ns: int) -> None:
+        while self.arm.witnesses:
+            board, fields = self.arm.witnesses.popitem()
+            if self.seeing:
+                with suppress(SurgeonError):  # one of before the board was off
+                    prover.witness(board, fields)
+        if self.proving:
+            self._seq += 1
+            self.arm.prove(self.hoarded or self.tokens(prover), now_ns)
+
+    def tokens(self, prover: Prover | None = None) -> list[list[int]]:
+        """Return the newest proof that the console can give."""
+        made = prover or self._prover
+        assert made, "only boards with keys are given proof"
+        return [made.token(board, self._seq) or made.ask(board) for board in range(len(self._links))]
+
     def _command(self, now_ns: int) -> None:
         self._seq += 1
         period_s = COMMAND_TICKS / 1000
@@ -182,6 +212,8 @@ class Rig:
     def enable(self) -> None:
         """Enable and engage; the arm stands and follows."""
         self._at = []
+        if self._prover:
+            self.tick(3 * PROVE_TICKS)
         self._seq += 1
         self.listen()
         self.arm.enable(self._seq, 1000 / COMMAND_TICKS)
@@ -226,20 +258,31 @@ class Rig:
 
 @contextmanager
 def rig(
-    folder: Path, sabotage: str = "", *, run_loop: bool = False, first_tick: int = 0, chip: Chip = unix_port
+    folder: Path,
+    sabotage: str = "",
+    *,
+    run_loop: bool = False,
+    keyed: bool = False,
+    first_tick: int = 0,
+    chip: Chip = unix_port,
 ) -> Iterator[Rig]:
-    """Yield an enabled arm, with a run loop if asked, whose wrist board breaks as ``sabotage`` says, if anything.
+    """Yield an enabled arm, with a run loop or keys if asked, whose wrist board breaks as ``sabotage`` says, if at all.
 
     The world's clock begins at ``first_tick``.
     """
     cell = load_cell(CELL)
     cell.arm.hold_ms = HOLD_MS
     cell.arm.run_loop = RunLoop(RELAY_OFF_MS) if run_loop else None
+    for slot in cell.board if keyed else ():
+        flash = folder / f"{slot.name}.flash"
+        flash.mkdir()
+        key = board_key(KEY, f"{cell.arm.name}/{slot.name}").hex()
+        (flash / "keys.json").write_text(json.dumps({"keys": [{"console": "console", "key": key}]}))
     os.environ.update(BEDSIDE_SIM=str(folder), SABOTAGE=sabotage)
     with World(cell, CELL, folder, SABOTAGE if sabotage else None, chip) as world:
         world.ticks = first_tick
         world.advance(3)
-        made = Rig(cell, world)
+        made = Rig(cell, world, keyed)
         made.enable()
         try:
             yield made
