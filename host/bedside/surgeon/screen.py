@@ -35,7 +35,7 @@ _KEYS = "  ".join(
         ("q", "quit"),
     )
 )
-_INTERRUPT = "\x03"
+_STOP, _INTERRUPT = " ", "\x03"
 
 
 class _InterruptedError(SurgeonError):
@@ -66,7 +66,10 @@ def show(operator: Beside) -> None:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise SurgeonError("the screen needs a terminal; without one say what to do: 'bedside local CELL.toml arm'")
     screen = _Screen(operator)
-    with _keys_at_once(), Live(screen.drawn(), auto_refresh=False, screen=True) as live:
+    with _keys_at_once() as early, Live(screen.drawn(), auto_refresh=False, screen=True) as live:
+        # Whoever was in a hurry meant this one. Anything else is asked for by who sees the arm.
+        if _STOP in early:
+            screen.obey(_STOP, live)
         while True:
             select.select([operator.link, sys.stdin], [], [], 1 / _DRAWN_HZ)
             operator.link.receive()
@@ -87,7 +90,7 @@ class _Screen:
         """Do what ``key`` stands for; what is refused is shown."""
         operator = self._operator
         acts: dict[str, tuple[str, Callable[[], None]]] = {
-            " ": ("stop", operator.stop),
+            _STOP: ("stop", operator.stop),
             "s": ("stop", operator.stop),
             "a": ("arm", operator.arm),
             "t": ("take back", operator.take_back),
@@ -156,11 +159,14 @@ def _key() -> str:
 
 
 @contextlib.contextmanager
-def _keys_at_once() -> Iterator[None]:
-    """Let keys come without Return, and without being shown."""
+def _keys_at_once() -> Iterator[str]:
+    """Let keys come without Return, and without being shown; yield those that were pressed before."""
     before = termios.tcgetattr(sys.stdin)
     try:
-        tty.setcbreak(sys.stdin)
-        yield
+        tty.setcbreak(sys.stdin, termios.TCSADRAIN)
+        early = ""
+        while select.select([sys.stdin], [], [], 0)[0] and (keys := os.read(sys.stdin.fileno(), 1 << 12)):
+            early += keys.decode("latin-1")
+        yield early
     finally:
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
