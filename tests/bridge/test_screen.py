@@ -7,11 +7,11 @@ import fcntl
 import os
 import pty
 import re
-import select
 import struct
 import subprocess
 import sys
 import termios
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -41,17 +41,24 @@ class Terminal:
         )
         os.close(theirs)
         self._seen = ""
+        # A terminal takes what is shown, whether anybody looks or not.
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
 
     def press(self, keys: str) -> None:
         os.write(self._ours, keys.encode())
+
+    def _read(self) -> None:
+        with contextlib.suppress(OSError):  # the program has ended
+            while data := os.read(self._ours, 1 << 16):
+                self._seen += _CONTROL.sub("", data.decode(errors="replace"))
 
     def shows(self, text: str, seconds: float = 15.0) -> str:
         """Wait until ``text`` has come since the last call; return all that has."""
         deadline = time.monotonic() + seconds
         while text not in self._seen:
             assert time.monotonic() < deadline, f"no {text!r} in {self._seen[-3000:]}"
-            if select.select([self._ours], [], [], 0.1)[0]:
-                self._seen += _CONTROL.sub("", os.read(self._ours, 1 << 16).decode(errors="replace"))
+            time.sleep(0.01)
         seen, self._seen = self._seen, ""
         return seen
 
@@ -59,6 +66,7 @@ class Terminal:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
+        self._reader.join()
         os.close(self._ours)
 
 
@@ -85,6 +93,8 @@ def test_a_person_beside_the_arm_sees_it_and_arms_and_stops_it_with_a_key(termin
     screen.shows("grant: nobody asks for the arm")
     screen.press(" ")
     screen.shows("not armed: remote consoles may not enable the arm")
+    screen.press("\x13a")
+    screen.shows("ARMED: remote consoles may enable the arm")
     screen.press("q")
     assert screen.process.wait(10) == 0
 

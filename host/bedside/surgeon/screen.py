@@ -164,6 +164,10 @@ def _keys_at_once() -> Iterator[str]:
     before = termios.tcgetattr(sys.stdin)
     try:
         tty.setcbreak(sys.stdin, termios.TCSADRAIN)
+        now = termios.tcgetattr(sys.stdin)
+        # Ctrl-S would hold the screen up, and with it the stop.
+        now[0] &= ~termios.IXON
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, now)
         early = ""
         while select.select([sys.stdin], [], [], 0)[0] and (keys := os.read(sys.stdin.fileno(), 1 << 12)):
             early += keys.decode("latin-1")
