@@ -362,10 +362,10 @@ class Board:
             else:
                 self._refuse(M.REFUSED_NOT_DISABLED, -1, phase)
         elif wanted == M.PAUSE:
-            if phase != L.RUN:
-                self._refuse(L.REFUSED_NOT_ENABLED, -1, board[L.STATE])
-            else:
+            if phase == L.RUN:
                 board[L.REQUEST] = L.REQUEST_PAUSE
+            elif board[L.STATE] != L.PAUSED:
+                self._refuse(L.REFUSED_NOT_ENABLED, -1, board[L.STATE])
         elif self._message[2] <= board[L.OPERATOR_SEQ]:
             self._refuse(L.REFUSED_OPERATOR_SEQUENCE, -1, self._message[2])
         elif board[L.STATE] == L.FAULT:

@@ -48,6 +48,13 @@ def test_commands_alone_do_not_end_a_pause(paused: BoardBench) -> None:
     assert names(paused)[-1] == "not-enabled"
 
 
+def test_a_pause_that_is_said_again_is_no_refusal(paused: BoardBench) -> None:
+    paused.events.clear()
+    paused.state_command(schema.PAUSE)
+    assert paused.tick().state == PAUSED
+    assert names(paused) == []
+
+
 def test_nothing_moves_at_resume_nor_at_the_first_command(paused: BoardBench) -> None:
     places = [plant.position for plant in paused.plants]
     resume(paused)
