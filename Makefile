@@ -17,12 +17,12 @@ demo: .venv/installed
 test: .venv/installed
 	$(BIN)/pytest -m real_time
 	$(BIN)/pytest -n 2 -m "not real_time"
-	$(BIN)/pytest -n 2 --chip cortex-m3 tests/hil
+	$(BIN)/pytest -n 2 --target cortex-m3 host/bedside/hil/suite
 
 # The same suite, as far as it applies to any board, on the one behind PORT.
 hil: .venv/installed
 	@test -n "$(PORT)" || { echo "make hil PORT=/dev/ttyACM0: a serial port, socket://HOST:PORT or sim:NAME"; exit 1; }
-	$(BIN)/pytest -v tests/hil --port $(PORT)
+	$(BIN)/pytest -v host/bedside/hil/suite --target $(PORT)
 
 # The RP2 parts on the RP2 port of MicroPython itself, in an emulator; UF2 is a file from micropython.org/download/RPI_PICO.
 test-rp2040: .venv/installed

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from bedside.bridge.connect import close, connect
 from bedside.cell import Cell, load_cell
+from bedside.hil.lockstep import PSM
 from bedside.link import schema
 from bedside.sim.world import World
 from bedside.surgeon.authority import BRIDGE, SURGEON
 from bedside.surgeon.find import issue_for_once
-from lockstep import PSM
 
 ROLES = {"bridge": BRIDGE, "alice": SURGEON}
 

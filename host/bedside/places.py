@@ -12,6 +12,8 @@ _ROOT = _PACKAGE / "_data" if (_PACKAGE / "_data").is_dir() else _CHECKOUT
 
 FIRMWARE = _ROOT / "firmware"
 BOARDS = _ROOT / "boards"
+# In a checkout only.
+TOOLS = _CHECKOUT / "tools"
 # What a simulated board's REPL finds besides MicroPython.
 SIM_CHIP = _PACKAGE / "sim" / "chip"
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from bedside.bridge.follow import Follower
 from bedside.cell import Cell, load_cell
 from bedside.errors import SurgeonError
+from bedside.hil.lockstep import PSM
 from bedside.surgeon.protocol import ServoJp
-from lockstep import PSM
 
 MS = 1_000_000
 PERIOD = 5 * MS

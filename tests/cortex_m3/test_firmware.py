@@ -25,7 +25,7 @@ def test_the_vectors_give_the_same_bits_as_on_64_bits(run_micropython: Callable[
 
 
 def test_nothing_is_allocated_on_32_bits(run_micropython: Callable[..., bytes]) -> None:
-    script = TESTS / "hil" / "allocation.py"
+    script = SUITE / "allocation.py"
     told = board.run(script, str(TICKS))
     assert int(told.split()[0]) == TICKS + 200
     assert told == run_micropython(script, str(TICKS), heap="192K")

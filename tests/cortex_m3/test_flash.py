@@ -22,13 +22,13 @@ import pytest
 from bedside.cell import load_cell
 from bedside.cli import main
 from bedside.flash.deploy import Survey, deploy, reset, survey
+from bedside.hil.lockstep import PSM, alone
 from bedside.link.board import BoardLink
 from bedside.link.port import SerialPort
 from bedside.places import FIRMWARE
 from bedside.sim.board import MAINTENANCE_STRAP, SimBoard
 from bedside.sim.world import World
 from cortex_m3 import board as cortex_m3
-from lockstep import PSM, alone
 
 # What is emulated keeps to a clock, too, when a suite in real time is run on it.
 pytestmark = [pytest.mark.usefixtures("emulator"), pytest.mark.real_time]

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from bedside.cell import Cell
+from bedside.hil.lockstep import PSM, BoardBench, alone
 from bedside.link import causes
 from bedside.link.messages import FAULT, RUN
 from bedside.sim.board import Chip, unix_port
 from bedside.sim.world import World
 from cortex_m3 import board
-from lockstep import PSM, BoardBench, alone
 
 pytestmark = pytest.mark.usefixtures("emulator")
 

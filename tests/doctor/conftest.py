@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from bedside.hil.lockstep import PSM
 from command import Bedside
-from lockstep import PSM
 
 
 @pytest.fixture(scope="session")

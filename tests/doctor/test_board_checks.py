@@ -11,13 +11,13 @@ import pytest
 
 from bedside.cell import Cell, load_cell
 from bedside.doctor import boards as board_checks
+from bedside.hil.lockstep import PSM
 from bedside.link import schema
 from bedside.link.board import BoardLink
 from bedside.link.port import SerialPort
 from bedside.link.scale import board_message, joint_messages
 from command import Bedside
 from impostor import answer, impostor
-from lockstep import PSM
 
 pytestmark = pytest.mark.real_time
 

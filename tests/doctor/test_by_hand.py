@@ -14,10 +14,10 @@ from bedside.cell import Cell, load_cell
 from bedside.doctor import hands
 from bedside.doctor.findings import Grade
 from bedside.errors import LinkError
+from bedside.hil.lockstep import PSM, alone
 from bedside.link import schema
 from bedside.sim.board import BRAKE_RELEASE, DRIVE_FAULT, SimBoard
 from bedside.sim.world import World
-from lockstep import PSM, alone
 
 pytestmark = pytest.mark.real_time
 

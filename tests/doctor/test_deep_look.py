@@ -18,12 +18,12 @@ from bedside.doctor.findings import Grade
 from bedside.doctor.ports import Port
 from bedside.doctor.probe import Kind, ask
 from bedside.flash.deploy import Survey
+from bedside.hil.lockstep import PSM
 from bedside.link import schema
 from bedside.link.board import BoardLink
 from bedside.link.messages import Identity
 from bedside.link.port import SerialPort
 from command import Bedside
-from lockstep import PSM
 
 pytestmark = pytest.mark.real_time
 

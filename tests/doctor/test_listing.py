@@ -17,12 +17,12 @@ from serial.tools import list_ports
 from bedside.doctor.listing import write_ports
 from bedside.doctor.ports import Port, serial_ports
 from bedside.doctor.probe import Answer, Kind, ask
+from bedside.hil.lockstep import PSM
 from bedside.link.messages import Identity, JointIdentity
 from bedside.link.port import SerialPort
 from bedside.sim.board import interpreter
 from command import Bedside
 from impostor import feedback, identity, impostor
-from lockstep import PSM
 
 pytestmark = pytest.mark.real_time
 

@@ -13,6 +13,7 @@ import pytest
 from bedside import cli
 from bedside.cell import load_cell
 from bedside.clock import PeriodicTimer
+from bedside.hil.lockstep import PSM, alone
 from bedside.link import schema
 from bedside.link.board import BoardLink
 from bedside.link.messages import RELEASED
@@ -22,7 +23,6 @@ from bedside.sim.world import World
 from bedside.surgeon.authority import BRIDGE, OBSERVER, SURGEON
 from bedside.surgeon.find import issue_for_once
 from bedside.surgeon.proof import board_key
-from lockstep import PSM, alone
 
 pytestmark = pytest.mark.real_time
 NAME = "psm1-slide"

@@ -30,14 +30,14 @@ from bedside.flash import deploy
 from bedside.flash.keys import make_key, signing_key_path, trusted_keys
 from bedside.flash.package import Package, build_package, load_package
 from bedside.flash.update import Person, ask_before_erasing, image_for, update_board
+from bedside.hil.live import LiveBench
+from bedside.hil.lockstep import PSM, alone
 from bedside.link import frames, schema
 from bedside.link.board import BoardLink
 from bedside.link.messages import DISABLED, Identity
 from bedside.link.port import SerialPort, device_of
 from bedside.sim.board import SimBoard
 from bedside.sim.world import World
-from live import LiveBench
-from lockstep import PSM, alone
 
 pytestmark = pytest.mark.real_time
 

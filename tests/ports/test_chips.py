@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
+from bedside.hil.live import LiveBench
 from bedside.places import FIRMWARE
 from bedside.sim.board import interpreter
-from live import LiveBench
 
 ROOT = Path(__file__).parents[2]
 DOUBLE = Path(__file__).parent / "double"

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fuzzing import mutated
 from OpenSSL import SSL
 
 from bedside.cell import load_cell
 from bedside.errors import SurgeonError
+from bedside.hil.lockstep import PSM
 from bedside.surgeon import protocol
 from bedside.surgeon.credentials import load_credentials
 from bedside.surgeon.dtls import drain
@@ -28,7 +28,7 @@ from bedside.surgeon.remote import Remote, Route
 from bedside.surgeon.server import Request, Server, Site
 from bedside.surgeon.sessions import Session
 from bedside.surgeon.welcome import welcome
-from lockstep import PSM
+from fuzzing import mutated
 
 # `make attacks` sends a million.
 DATAGRAMS = int(os.environ.get("FUZZED_DATAGRAMS", "20000"))

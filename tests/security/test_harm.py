@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bedside.cell import load_cell
+from bedside.hil.lockstep import PSM
 from harm import Harm
-from lockstep import PSM
 
 YAW = 0
 

@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bedside.cell import Cell, load_cell
+from bedside.hil.lockstep import PSM
 from bedside.link.messages import FAULT
 from bedside.sim.world import World
 from bedside.surgeon import protocol
@@ -28,7 +29,6 @@ from bedside.surgeon.proof import board_key
 from bedside.surgeon.site import Site, make_site
 from callers import Caller
 from harm import Harm
-from lockstep import PSM
 from on_path import OnPath
 
 HOSTILE = Path(__file__).parent / "hostile.py"

@@ -7,11 +7,11 @@ import pytest
 
 from bedside.cell import Cell
 from bedside.errors import BedsideError
+from bedside.hil.lockstep import PSM, BoardBench
 from bedside.link import schema
 from bedside.link.messages import DISABLED, OFF
 from bedside.sim.board import interpreter
 from bedside.sim.world import World
-from lockstep import PSM, BoardBench
 
 
 def test_the_same_history_gives_the_same_future(cell: Cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lockstep import PSM
+from bedside.hil.lockstep import PSM
 
 pytestmark = pytest.mark.real_time
 

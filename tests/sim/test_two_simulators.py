@@ -13,10 +13,10 @@ import pytest
 
 from bedside.cell import Cell
 from bedside.errors import BedsideError
+from bedside.hil.lockstep import PSM, alone
 from bedside.link.board import BoardLink
 from bedside.link.port import SerialPort
 from bedside.sim.world import World
-from lockstep import PSM, alone
 
 BOARDS = ["psm1-base", "psm1-slide", "psm1-wrist"]
 Simulate = Callable[[], "subprocess.Popen[str]"]

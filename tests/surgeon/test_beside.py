@@ -12,6 +12,7 @@ import pytest
 
 from bedside.cell import load_cell
 from bedside.errors import SurgeonError
+from bedside.hil.lockstep import PSM
 from bedside.link.messages import BRAKE_FAILED, CLOSING, DISABLED, FAULT, HOLDING, OFF
 from bedside.surgeon import protocol
 from bedside.surgeon.beside import Beside
@@ -19,7 +20,6 @@ from bedside.surgeon.link import Link
 from bedside.surgeon.local import LocalListener, call, socket_path
 from bedside.surgeon.welcome import welcome
 from core import faults
-from lockstep import PSM
 
 LINK_TIMEOUT = 3
 Board = tuple[int, int, int]

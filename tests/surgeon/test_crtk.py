@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from bedside.cell import load_cell
 from bedside.errors import SurgeonError
+from bedside.hil.lockstep import PSM
 from bedside.surgeon import crtk
 from bedside.surgeon.motion import Approach
 from bedside.surgeon.protocol import JointFacts
 from bedside.surgeon.welcome import joint_facts
-from lockstep import PSM
 
 JOINTS = joint_facts(load_cell(PSM).joint)
 DT = 0.005

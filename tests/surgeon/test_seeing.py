@@ -8,12 +8,12 @@ import pytest
 
 from bedside.cell import load_cell
 from bedside.errors import SurgeonError
+from bedside.hil.lockstep import PSM
 from bedside.surgeon import protocol
 from bedside.surgeon.proof import board_key, cmac
 from bedside.surgeon.protocol import Feedback
 from bedside.surgeon.seeing import Sight
 from bedside.surgeon.welcome import welcome
-from lockstep import PSM
 
 KEY = bytes(range(16))
 WRIST = 2

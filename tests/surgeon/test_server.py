@@ -13,6 +13,7 @@ import pytest
 
 from bedside.cell import load_cell
 from bedside.errors import SurgeonError
+from bedside.hil.lockstep import PSM
 from bedside.surgeon import protocol
 from bedside.surgeon.authority import BRIDGE, MENTOR, OBSERVER, SURGEON
 from bedside.surgeon.credentials import load_credentials
@@ -24,7 +25,6 @@ from bedside.surgeon.remote import Remote, Route
 from bedside.surgeon.server import Request, Server, Site
 from bedside.surgeon.sessions import Session
 from bedside.surgeon.welcome import welcome
-from lockstep import PSM
 
 ROLES = {"bridge": BRIDGE, "alice": SURGEON, "mia": MENTOR, "olga": OBSERVER}
 HERE = [0.0, 0.0, 0.12, 0.0, 0.0, 0.0, 0.0]

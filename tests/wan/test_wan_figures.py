@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bedside.cell import Cell, load_cell
+from bedside.hil.lockstep import PSM
 from bedside.link.messages import ENABLED, FAULT, PAUSED, RUN
 from bedside.surgeon import protocol
-from lockstep import PSM
 from wan import figures
 from wan.cases import outages, profiles
 from wan.figures import Moment

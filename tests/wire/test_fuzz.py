@@ -10,8 +10,8 @@ from pathlib import Path
 import cbor2
 import pytest
 from cobs import cobs
-from fuzzing import mutated
 
+from fuzzing import mutated
 from oracle import Message, bounds, messages
 from wire import frames
 

@@ -22,6 +22,7 @@ from bedside.link.board import SCHEMA
 from bedside.link.messages import DISABLED, FAULT, OFF, RUN, Event, Feedback, Identity, Message, parse
 from bedside.link.scale import board_message, joint_messages
 from bedside.places import BOARDS, FIRMWARE
+from rp2040 import uf2
 from rp2040.chip import Chip
 from rp2040.repl import RawRepl
 
@@ -49,7 +50,7 @@ class WholeError(BedsideError):
 def whole(chip: Chip, repl: RawRepl) -> str:
     """Show that the firmware boots, ticks in time, moves its joints as it is commanded, and stops by itself."""
     cell = load_cell(BOARDS / "cells" / "bench-pico.toml")
-    build = _put(repl, cell)
+    build = put(repl, cell)
     board = Board(chip, repl)
     repl.boot()
     identity = board.identify(_BOOT_S)
@@ -139,7 +140,14 @@ def _config(cell: Cell) -> dict[str, Any]:
     return {**board_config(cell, cell.board[0].name), "link": link}
 
 
-def _put(repl: RawRepl, cell: Cell) -> str:
+def with_repl(image: Path) -> tuple[Chip, RawRepl]:
+    """Return a chip that runs the MicroPython in a UF2 file, and its REPL. Raises BedsideError."""
+    chip = Chip(uf2.read(image))
+    chip.console.open()
+    return chip, RawRepl(chip.console)
+
+
+def put(repl: RawRepl, cell: Cell) -> str:
     """Put everything where ``bedside flash`` puts it; return the build."""
     with tempfile.TemporaryDirectory() as folder:
         firmware = compile_firmware(CHIP, Path(folder))

@@ -10,9 +10,9 @@ import sys
 from rich.console import Console
 from rich.progress import track
 
+from bedside.hil.failures import FAILURES
+from bedside.hil.stopping import MOMENTS, inject
 from stops import pictures, table
-from stops.failures import FAILURES
-from stops.measure import MOMENTS, inject
 
 
 def main() -> int:

@@ -6,9 +6,9 @@ import tempfile
 from pathlib import Path
 
 from bedside.blackbox import draw
-from stops.failures import BOARD, failure
-from stops.measure import MOMENTS
-from stops.rig import rig
+from bedside.hil.failures import BOARD, failure
+from bedside.hil.rig import rig
+from bedside.hil.stopping import MOMENTS
 from stops.table import PAGE
 
 _PICTURES = {"one board's cable pulled": "blackbox-cable.png", "encoder stuck": "blackbox-encoder.png"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from stops.failures import Failure
-from stops.measure import Result
+from bedside.hil.failures import Failure
+from bedside.hil.stopping import Result
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "safety.md"
 BEGIN, END = "<!-- make stops writes from here -->\n", "<!-- to here -->\n"

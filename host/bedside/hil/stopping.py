@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bedside.errors import BedsideError
+from bedside.hil.failures import Failure
+from bedside.hil.rig import Rig, rig
 from bedside.link.messages import FAULT, STATES
 from bedside.sim.board import Chip, unix_port
-from stops.failures import Failure
-from stops.rig import Rig, rig
 
 # Ticks at full speed before the failure: several times each, none in the same place of a command's period.
 MOMENTS = (31, 44, 57)

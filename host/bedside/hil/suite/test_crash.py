@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from bedside.cell import Cell
+from bedside.hil.failures import SABOTAGE_NOW
+from bedside.hil.lockstep import PSM, BoardBench
+from bedside.hil.rig import SABOTAGE
 from bedside.link import schema
 from bedside.link.messages import DISABLED, ENABLED, OFF, RESET_CAUSES
 from bedside.sim.board import MAINTENANCE_STRAP, SimBoard
 from bedside.sim.world import World
-from lockstep import PSM, BoardBench
-from stops.failures import SABOTAGE_NOW
-from stops.rig import SABOTAGE
 
 SPEEDS = [1.0, -0.8, 0.6]
 DRIVES, BRAKES_OPEN, WATCHDOG = 8, 9, 10
@@ -180,7 +180,12 @@ def test_maintenance_gives_the_port_to_mpremote_until_the_board_is_switched_on_a
     wrist.link.send([schema.MAINTENANCE, 0])
     wait_for_maintenance(world, board)
     over = threading.Event()
-    clock = threading.Thread(target=lambda: [world.advance(1) or over.wait(0.001) for _ in iter(over.is_set, True)])
+
+    def tick_on() -> None:
+        while not over.wait(0.001):
+            world.advance(1)
+
+    clock = threading.Thread(target=tick_on)
     clock.start()
     try:
         command = [sys.executable, "-m", "mpremote", "connect", os.path.realpath(board.port), "exec", "print(6*7)"]

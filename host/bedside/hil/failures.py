@@ -6,13 +6,13 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bedside.hil.rig import Rig
 from bedside.link import frames, schema
 from bedside.link.board import BoardLink
 from bedside.link.scale import joint_message
 from bedside.sim.board import DRIVE_FAULT, E_STOP, LOCAL_OFF
 from bedside.sim.plant import Plant
 from bedside.sim.run_loop import SimRunLoop
-from stops.rig import Rig
 
 BOARD = "psm1-wrist"
 # The switch that sabotage.py waits for.

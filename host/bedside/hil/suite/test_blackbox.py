@@ -13,15 +13,15 @@ import pytest
 from bedside.bridge.connect import close, connect
 from bedside.cli import main
 from bedside.errors import LinkError
+from bedside.hil.failures import BOARD, SABOTAGE_NOW, failure
+from bedside.hil.lockstep import BoardBench
+from bedside.hil.rig import rig
 from bedside.link import causes, schema
 from bedside.link.blackbox import BlackBox, fetch, kept, release
 from bedside.link.board import BoardLink
 from bedside.link.messages import DISABLED, HOLDING, RUN, BoxHead
 from bedside.sim.board import DRIVE_FAULT, E_STOP, WATCHDOG_RESET, SimBoard
 from bedside.sim.world import World
-from lockstep import BoardBench
-from stops.failures import BOARD, SABOTAGE_NOW, failure
-from stops.rig import rig
 
 SPEEDS = [1.0, -0.8, 0.6]
 

@@ -9,7 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from bedside.cell import load_cell
-from bedside.joint import AtEndStop, AtIndex
+from bedside.hil.lockstep import BoardBench, bend_encoder
+from bedside.joint import Absolute, AtEndStop, AtIndex
 from bedside.link import causes, schema
 from bedside.link.messages import ENABLED, FAULT, NOT_HOMED, PAUSED, RUN, Feedback
 from bedside.link.scale import joint_messages
@@ -17,7 +18,6 @@ from bedside.places import BOARDS
 from bedside.sim.board import BRAKE_RELEASE, Chip
 from bedside.sim.plant import Plant
 from bedside.sim.world import World
-from lockstep import BoardBench, bend_encoder
 
 TRAINER = BOARDS / "cells" / "trainer.toml"
 YAW, PITCH, INSERTION = range(3)
@@ -35,6 +35,7 @@ def trainer(chip: Chip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     cell.arm.hold_ms = 200
     for joint in cell.joint[:INSERTION]:
         # Nearly as fast as the output allows, so that tests need not wait.
+        assert not isinstance(joint.homing, Absolute)
         joint.homing = replace(joint.homing, speed=2 * joint.homing.speed)
     with World(cell, TRAINER, tmp_path, chip=chip) as world:
         world.advance(3)
@@ -138,7 +139,7 @@ def test_words_that_come_in_heaps_home_as_well(trainer: BoardBench, channel: int
     trainer.run()
 
     def again(_: Feedback) -> None:
-        for _ in range(2):
+        for _word in range(2):
             trainer.operator_seq += 1
             trainer.talk([schema.HOME, 0, trainer.operator_seq, channel])
 
@@ -434,13 +435,12 @@ def test_a_place_that_nobody_knows_is_compared_with_nothing_while_the_homing_is_
 
 def test_a_sensors_noise_is_no_fault(trainer: BoardBench, monkeypatch: pytest.MonkeyPatch) -> None:
     homed(trainer, INSERTION)
-    true = Plant.sensor.fget
-    assert true
+    true = Plant.sensor.fget  # type: ignore[attr-defined]
     n = [0]
 
     def noisy(plant: Plant) -> int:
         n[0] += 1
-        return true(plant) + (100 if n[0] // 3 % 24 < 16 else 0)
+        return int(true(plant)) + (100 if n[0] // 3 % 24 < 16 else 0)
 
     monkeypatch.setattr(Plant, "sensor", property(noisy))
     trainer.sweep(100, [0.0, 0.0, 0.1])

@@ -6,10 +6,10 @@ import math
 
 import pytest
 
+from bedside.hil.lockstep import BoardBench
 from bedside.link import causes, schema
 from bedside.link.messages import CLOSING, DISABLED, HOLDING, OFF, PAUSED, RAMP, RUN
 from bedside.sim.board import LOCAL_OFF, SimBoard
-from lockstep import BoardBench
 
 SPEEDS = [1.2, -1.0, 0.8]
 BRAKES_OPEN = 9

@@ -7,10 +7,10 @@ import itertools
 import pytest
 
 from bedside.cell import Cell
+from bedside.hil.lockstep import BoardBench
 from bedside.link import causes, schema
 from bedside.link.messages import CLOSING, DISABLED, FAULT, OFF, RAMP
 from bedside.sim.world import World
-from lockstep import BoardBench
 
 BRAKE_CLOSED, DRIVE_ON = 1, 2
 # The two joints that carry weight: where they hang most heavily, and how far they may sag.

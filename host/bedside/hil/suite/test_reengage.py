@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from bedside.hil.lockstep import BoardBench
 from bedside.link import causes, schema
 from bedside.link.messages import ENABLED, FAULT, HOLDING, OFF, PAUSED, RAMP, RUN
-from lockstep import BoardBench
 
 SPEEDS = [1.0, -0.8, 0.6]
 

@@ -10,11 +10,11 @@ import random
 import pytest
 
 from bedside.errors import LinkError
+from bedside.hil.lockstep import BoardBench
 from bedside.link import causes, frames, schema
 from bedside.link.blackbox import fetch, release
 from bedside.link.board import SCHEMA
 from bedside.link.messages import DISABLED, ENABLED, FAULT, HOLDING, OFF, PAUSED, RUN, Event
-from lockstep import BoardBench
 
 BRAKE_CLOSED, DRIVE_ON = 1, 2
 

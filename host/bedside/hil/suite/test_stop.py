@@ -8,10 +8,10 @@ import random
 import pytest
 
 from bedside.cell import Cell
+from bedside.hil.lockstep import BoardBench
 from bedside.link import causes, schema
 from bedside.link.messages import CLOSING, DISABLED, ENABLED, FAULT, HOLDING, OFF, PAUSED, RAMP, RUN, Event, Feedback
 from bedside.sim.world import World
-from lockstep import BoardBench
 
 # Cuts by board: a hundred in all, and every joint of the arm among them.
 CUTS = {"psm1-base": 33, "psm1-slide": 33, "psm1-wrist": 34}

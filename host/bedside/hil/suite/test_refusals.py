@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from bedside.cell import Cell
+from bedside.hil.lockstep import BoardBench
 from bedside.link import causes, frames, schema
 from bedside.link.messages import DISABLED, RUN, Feedback
 from bedside.link.scale import board_message, joint_message
 from bedside.sim.world import World
-from lockstep import BoardBench
 
 
 def names(bench: BoardBench) -> list[str]:

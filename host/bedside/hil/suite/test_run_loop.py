@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from bedside.errors import BedsideError
+from bedside.hil.failures import SABOTAGE_NOW
+from bedside.hil.rig import Rig, rig
 from bedside.link import schema
 from bedside.link.messages import DISABLED, PAUSED
 from bedside.sim.board import BRAKES_OPEN, E_STOP, RUN_CONTACT, WATCHDOG_RESET
 from bedside.sim.run_loop import SimRunLoop
-from stops.failures import SABOTAGE_NOW
-from stops.rig import Rig, rig
 
 BOARDS = ["psm1-base", "psm1-slide", "psm1-wrist"]
 
@@ -51,7 +51,7 @@ def refused(arm: Rig) -> set[tuple[str, str]]:
     opened: set[str] = set()
     advance = arm.world.advance
 
-    def watched(ticks: int) -> None:
+    def watched(ticks: int = 1) -> None:
         advance(ticks)
         opened.update(name for name in BOARDS if arm.boards[name].outputs[BRAKES_OPEN])
 
@@ -67,7 +67,7 @@ def test_every_enable_opens_each_contact_in_its_turn_before_a_brake_opens(off: R
     seen = []
     advance = off.world.advance
 
-    def watched(ticks: int) -> None:
+    def watched(ticks: int = 1) -> None:
         advance(ticks)
         seen.append((outputs(off, RUN_CONTACT), any(outputs(off, BRAKES_OPEN))))
 
@@ -101,7 +101,7 @@ def test_an_arm_whose_loop_is_cut_cannot_be_enabled(off: Rig, loop: SimRunLoop) 
 def test_a_loop_that_does_not_come_back_in_the_exercise_ends_it(off: Rig, loop: SimRunLoop) -> None:
     advance = off.world.advance
 
-    def cut_in_the_exercise(ticks: int) -> None:
+    def cut_in_the_exercise(ticks: int = 1) -> None:
         loop.cut = loop.cut or outputs(off, RUN_CONTACT) == [1, 0, 1]
         advance(ticks)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bedside.cell import Cell
+from bedside.hil.lockstep import BoardBench, bend_encoder
 from bedside.link import causes, schema
 from bedside.link.messages import (
     CLOSING,
@@ -22,7 +23,6 @@ from bedside.link.messages import (
 )
 from bedside.sim.board import BRAKE_RELEASE, DRIVE_FAULT, E_STOP, SimBoard
 from bedside.sim.world import World
-from lockstep import BoardBench, bend_encoder
 
 SPEEDS = [1.0, -0.8, 0.6]
 BRAKE_CLOSED, DRIVE_ON, CURRENT_LIMITED = 1, 2, 128

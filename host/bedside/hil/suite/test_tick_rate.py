@@ -8,12 +8,11 @@ import pytest
 
 from bedside import boardfile
 from bedside.cell import Cell
+from bedside.hil.lockstep import PSM, BoardBench
 from bedside.link import causes
 from bedside.link.messages import PAUSED, RUN
 from bedside.places import BOARDS
-from bedside.sim import world as world_module
 from bedside.sim.world import World
-from lockstep import PSM, BoardBench
 
 
 @pytest.mark.parametrize("tick_hz", [500, 4000])
@@ -24,7 +23,7 @@ def test_a_board_follows_and_stops_in_time_at_any_rate(
     (tmp_path / "sim.toml").write_text(text)
     monkeypatch.setattr(boardfile, "BOARDS", tmp_path)
     monkeypatch.setenv("BEDSIDE_SIM", str(tmp_path))
-    assert world_module.load_board_type("sim").tick_hz == tick_hz
+    assert boardfile.load_board_type("sim").tick_hz == tick_hz
     with World(cell, PSM, tmp_path) as world:
         world.advance(3)
         bench = BoardBench(world, cell, "psm1-base")

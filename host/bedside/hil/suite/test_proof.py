@@ -11,12 +11,12 @@ import pytest
 from msgspec.structs import replace
 
 from bedside.cell import Cell
+from bedside.hil.lockstep import PSM, BoardBench, alone
 from bedside.link import causes, schema
 from bedside.link.messages import DISABLED, ENABLED, HOLDING, OFF, PAUSED, RAMP, RUN, Feedback, Message, Witness
 from bedside.sim.world import World
 from bedside.surgeon import proof
 from bedside.surgeon.proof import Prover
-from lockstep import PSM, BoardBench, alone
 
 NAME, ROLE = "psm1-wrist", "psm1/psm1-wrist"
 ALICE, BOB, MALLORY = (bytes([n]) * 16 for n in (1, 2, 3))

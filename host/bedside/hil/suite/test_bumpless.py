@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from bedside.cell import Cell
+from bedside.hil.lockstep import BoardBench
 from bedside.link import causes, schema
 from bedside.link.messages import ENABLED, FAULT, HOLDING, OFF, RUN, Feedback
 from bedside.link.scale import joint_message
 from bedside.sim.board import SimBoard
 from bedside.sim.world import World
-from lockstep import BoardBench
 
 # The most that a joint may move when its brake opens: 2 mrad, 0.1 mm.
 SAG = {"rad": 2e-3, "m": 1e-4}

@@ -1,0 +1,101 @@
+"""A board that is really there, behind any port: time passes as it does."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from bedside.cell import Arm, BoardSlot, Cell, load_cell
+from bedside.hil.bench import KEEP_ALIVE_TICKS, Bench
+from bedside.hil.lockstep import PSM
+from bedside.hil.target import TargetError
+from bedside.link import schema
+from bedside.link.board import BoardLink
+from bedside.link.messages import Feedback, Identity
+from bedside.link.port import SerialPort
+from bedside.link.scale import board_message, joint_messages
+
+# Whatever hangs on a board that nobody knows is moved by no more than this share of its drives.
+_OUTPUT_MAX = 0.05
+# As long as a board allows, because this computer has other things to do.
+_OPERATOR_TIMEOUT_MS, _LINK_TIMEOUT_MS = 500, 200
+_HOLD_MS = 200
+_ANYWHERE = (-1000.0, 1000.0)
+# How much a count is on a board that nobody knows is a guess, so a joint that settles may seem to have gone far.
+_STANDSTILL = 0.2
+_ANY_SUPPLY_MV = (0, 100_000)
+_LATE_MAX_US = 100_000
+_SUPPLY, _LATE = slice(6, 8), 8
+
+
+class LiveBench(Bench):
+    """A board by its port, which is asked what it is.
+
+    With the cell file of its arm, its joints are those of the cell and ``may_move``; without, they are configured to
+    hold where they are, gently. Raises BedsideError when nothing answers, or the cell has no such board.
+    """
+
+    def __init__(self, port: str, baud: int, cell: Path | None = None) -> None:
+        self._take(BoardLink(SerialPort(port, baud), f"port {port}"), cell)
+
+    def _take(self, link: BoardLink, cell: Path | None) -> None:
+        identity = link.identify()
+        known = _its_own(cell, identity) if cell else _anybodys(identity, link.port.name)
+        known.arm.operator_timeout_ms, known.arm.link_timeout_ms = _OPERATOR_TIMEOUT_MS, _LINK_TIMEOUT_MS
+        known.arm.hold_ms = _HOLD_MS
+        self.may_move = cell is not None
+        super().__init__(known, identity.name, link, identity.tick_hz)
+
+    def recover(self) -> None:
+        """Bring the board off and clear whatever it has."""
+        self.state_command(schema.STOP)
+        self.until_off()
+        self.state_command(schema.DISABLE)
+        self.tick()
+        self.events.clear()
+
+    def pass_ticks(self, ticks: int) -> None:
+        """Let about as much time pass."""
+        time.sleep(ticks / self.tick_hz)
+
+    def tick(self, ticks: int = 1) -> Feedback:
+        """Keep the link alive until the board has counted ``ticks`` more: it may be late, as this computer may."""
+        begun = latest = self.talk([schema.KEEP_ALIVE, 0])
+        while latest.tick < begun.tick + ticks:
+            self.pass_ticks(min(KEEP_ALIVE_TICKS, begun.tick + ticks - latest.tick))
+            latest = self.talk([schema.KEEP_ALIVE, 0])
+        return latest
+
+    def configure(self) -> None:
+        """Tell the board of its joints; whatever supply it has and however late its ticks are, it stays on."""
+        for joint in self.joints:
+            for message in joint_messages(joint, self.tick_hz):
+                self.link.ask(message)
+        message = board_message(self.cell, self.name, self.cell.arm.command_hz)
+        if not self.may_move:
+            message[_SUPPLY] = _ANY_SUPPLY_MV
+        message[_LATE] = _LATE_MAX_US
+        self.link.ask(message)
+
+
+def _its_own(path: Path, identity: Identity) -> Cell:
+    """Return the cell of which the board is one. Raises BedsideError."""
+    cell = load_cell(path)
+    if identity.name not in [slot.name for slot in cell.board]:
+        names = ", ".join(slot.name for slot in cell.board)
+        raise TargetError(f"{path}: has no board '{identity.name}', which answers at the port; it has {names}")
+    return cell
+
+
+def _anybodys(identity: Identity, port: str) -> Cell:
+    """Return a cell with joints as the board names them, that hold gently wherever they are."""
+    joints = []
+    for channel, joint in enumerate(identity.joints):
+        gentle = load_cell(PSM).joint[-1]
+        gentle.name, gentle.channel, gentle.board = joint.name, channel, identity.name
+        gentle.gains.output_max = _OUTPUT_MAX
+        gentle.limits.position = _ANYWHERE
+        gentle.limits.standstill = _STANDSTILL
+        gentle.sensor = None
+        joints.append(gentle)
+    return Cell(Arm(identity.name), [BoardSlot(identity.name, "sim", port)], joints)
