@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bedside.hil.plugin import SUITE
 from cortex_m3 import board, counts
 
 pytestmark = pytest.mark.usefixtures("emulator")

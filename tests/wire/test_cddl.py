@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bedside.cell import Cell
+from bedside.hil.shapes import RULES, TEXT, Message, bounds, message, messages
 from bedside.link import causes, schema
 from bedside.link.board import SCHEMA
 from bedside.link.messages import FIRST_REFUSAL
@@ -19,7 +20,6 @@ from bedside.link.scale import board_message, joint_message
 from bedside.places import FIRMWARE
 from core import faults
 from core import layout as L
-from oracle import RULES, TEXT, Message, bounds, message, messages
 from wire import messages as M
 
 VALIDATOR = Validator("any-message = to-board / from-board\n" + TEXT)

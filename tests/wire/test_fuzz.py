@@ -11,8 +11,8 @@ import cbor2
 import pytest
 from cobs import cobs
 
+from bedside.hil.shapes import Message, bounds, messages
 from fuzzing import mutated
-from oracle import Message, bounds, messages
 from wire import frames
 
 FRAMES = 200_000

@@ -37,6 +37,10 @@ class Bench:
         """Let ``ticks`` pass without a word."""
         raise NotImplementedError
 
+    def pace(self, ticks: int) -> None:
+        """Let pass what is left of ``ticks`` since this was called last, as for a stream of commands."""
+        self.pass_ticks(ticks)
+
     def close(self) -> None:
         """Give the board back."""
         self.link.port.close()

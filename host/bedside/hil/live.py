@@ -44,6 +44,7 @@ class LiveBench(Bench):
         known.arm.operator_timeout_ms, known.arm.link_timeout_ms = _OPERATOR_TIMEOUT_MS, _LINK_TIMEOUT_MS
         known.arm.hold_ms = _HOLD_MS
         self.may_move = cell is not None
+        self._due = 0.0
         super().__init__(known, identity.name, link, identity.tick_hz)
 
     def recover(self) -> None:
@@ -57,6 +58,13 @@ class LiveBench(Bench):
     def pass_ticks(self, ticks: int) -> None:
         """Let about as much time pass."""
         time.sleep(ticks / self.tick_hz)
+
+    def pace(self, ticks: int) -> None:
+        """Let pass what is left of ``ticks`` since the last call; a stream that fell behind does not catch up."""
+        now = time.monotonic()
+        due = self._due + ticks / self.tick_hz
+        self._due = due if due > now else now
+        time.sleep(max(0.0, due - now))
 
     def tick(self, ticks: int = 1) -> Feedback:
         """Keep the link alive until the board has counted ``ticks`` more: it may be late, as this computer may."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bedside.hil.bench import Bench
@@ -43,7 +43,7 @@ class Measures:
         self,
         title: str,
         x: Sequence[float],
-        lines: dict[str, Sequence[float]],
+        lines: Mapping[str, Sequence[float]],
         *,
         x_label: str,
         y_label: str,

@@ -242,3 +242,9 @@ def run_micropython() -> Callable[..., bytes]:
 def measures(request: pytest.FixtureRequest) -> Measures:
     """Where a test leaves its figures and curves."""
     return Measures(request.node.user_properties)
+
+
+@pytest.fixture
+def minutes(request: pytest.FixtureRequest) -> float:
+    """How long to move for endurance."""
+    return float(request.config.getoption("--minutes"))

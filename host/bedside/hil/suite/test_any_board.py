@@ -42,6 +42,7 @@ def silence(bench: BoardBench, ticks: int) -> list[Event]:
     return [message for message in bench.link.receive() if isinstance(message, Event)]
 
 
+@pytest.mark.requirement("identity")
 def test_it_says_who_it_is_and_speaks_this_protocol(bench: BoardBench) -> None:
     identity = bench.link.identify()
     assert identity.schema == SCHEMA
@@ -52,11 +53,13 @@ def test_it_says_who_it_is_and_speaks_this_protocol(bench: BoardBench) -> None:
     assert all(joint.position_min < joint.position_max for joint in identity.joints)
 
 
+@pytest.mark.requirement("tick")
 def test_its_ticks_go_on(bench: BoardBench) -> None:
     before = bench.tick().tick
     assert bench.tick(100).tick >= before + 100
 
 
+@pytest.mark.requirement("wire")
 def test_junk_switches_nothing_on_and_the_next_frame_is_heard(bench: BoardBench) -> None:
     rng = random.Random(3)
     whole = frames.encode([schema.STATE_COMMAND, bench.link.seq + 1, 5, schema.ENABLE])
@@ -70,11 +73,13 @@ def test_junk_switches_nothing_on_and_the_next_frame_is_heard(bench: BoardBench)
     assert "bad-frame" in names(bench)
 
 
+@pytest.mark.requirement("limits")
 def test_a_board_of_another_configuration_is_not_enabled_by_commands(bench: BoardBench) -> None:
     bench.command([0.0] * len(bench.joints), [0.0] * len(bench.joints))
     assert names(bench) == ["not-enabled"]
 
 
+@pytest.mark.requirement("no-motion-at-restart")
 def test_it_holds_where_it_is_when_enabled_and_engaged(bench: BoardBench) -> None:
     before = bench.tick().positions
     bench.enable()
@@ -86,6 +91,7 @@ def test_it_holds_where_it_is_when_enabled_and_engaged(bench: BoardBench) -> Non
     assert feedback.positions == pytest.approx(before, abs=20_000)
 
 
+@pytest.mark.requirement("operator-clock")
 def test_without_an_operator_it_pauses_and_then_brakes(bench: BoardBench) -> None:
     bench.enable()
     before = bench.tick()
@@ -104,6 +110,7 @@ def test_without_an_operator_it_pauses_and_then_brakes(bench: BoardBench) -> Non
     assert all(flags & (BRAKE_CLOSED | DRIVE_ON) == BRAKE_CLOSED for flags in feedback.flags)
 
 
+@pytest.mark.requirement("link-clock")
 def test_without_a_link_it_stops_by_itself_within_the_timeout_and_a_tick(bench: BoardBench) -> None:
     bench.enable()
     last = bench.tick().tick
@@ -119,6 +126,7 @@ def test_without_a_link_it_stops_by_itself_within_the_timeout_and_a_tick(bench: 
     assert bench.until_off().state == FAULT
 
 
+@pytest.mark.requirement("latch")
 def test_a_fault_latches_until_it_is_cleared(bench: BoardBench) -> None:
     bench.enable()
     bench.until_off()
@@ -131,6 +139,7 @@ def test_a_fault_latches_until_it_is_cleared(bench: BoardBench) -> None:
     assert bench.enable().phase == RUN
 
 
+@pytest.mark.requirement("stop")
 def test_a_stop_is_taken_from_any_sequence_number(bench: BoardBench) -> None:
     bench.enable()
     bench.operator_seq = 0
@@ -140,6 +149,7 @@ def test_a_stop_is_taken_from_any_sequence_number(bench: BoardBench) -> None:
     assert (feedback.state, feedback.cause) == (DISABLED, 0)
 
 
+@pytest.mark.requirement("operator-clock")
 def test_a_repeated_operator_sequence_feeds_no_clock(bench: BoardBench) -> None:
     bench.enable()
     here = [position / 1e6 for position in bench.tick().positions]
@@ -153,6 +163,7 @@ def test_a_repeated_operator_sequence_feeds_no_clock(bench: BoardBench) -> None:
     assert "old-operator-sequence" in names(bench)
 
 
+@pytest.mark.requirement("configuration")
 def test_it_is_neither_configured_nor_read_nor_ended_while_it_is_on(bench: BoardBench) -> None:
     bench.enable()
     for message in ([schema.MAINTENANCE, 0], [schema.HOLD_BOX, 0, 1], [schema.READ_BOX, 0, 0]):
@@ -162,6 +173,7 @@ def test_it_is_neither_configured_nor_read_nor_ended_while_it_is_on(bench: Board
     assert bench.tick().phase == RUN
 
 
+@pytest.mark.requirement("black-box")
 def test_its_black_box_keeps_the_stop(bench: BoardBench) -> None:
     release(bench.link)
     bench.enable()

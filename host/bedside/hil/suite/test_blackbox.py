@@ -23,6 +23,8 @@ from bedside.link.messages import DISABLED, HOLDING, RUN, BoxHead
 from bedside.sim.board import DRIVE_FAULT, E_STOP, WATCHDOG_RESET, SimBoard
 from bedside.sim.world import World
 
+pytestmark = pytest.mark.requirement("black-box")
+
 SPEEDS = [1.0, -0.8, 0.6]
 
 

@@ -12,6 +12,8 @@ from bedside.link import causes, schema
 from bedside.link.messages import CLOSING, DISABLED, FAULT, OFF, RAMP
 from bedside.sim.world import World
 
+pytestmark = pytest.mark.requirement("brake")
+
 BRAKE_CLOSED, DRIVE_ON = 1, 2
 # The two joints that carry weight: where they hang most heavily, and how far they may sag.
 LOADED = [("psm1-base", 1, 0.8, 2e-3), ("psm1-slide", 0, 0.12, 1e-4)]

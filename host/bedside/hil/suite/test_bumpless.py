@@ -12,6 +12,8 @@ from bedside.link.scale import joint_message
 from bedside.sim.board import SimBoard
 from bedside.sim.world import World
 
+pytestmark = pytest.mark.requirement("no-motion-at-restart", "brake")
+
 # The most that a joint may move when its brake opens: 2 mrad, 0.1 mm.
 SAG = {"rad": 2e-3, "m": 1e-4}
 # Where a configure-joint message holds these.

@@ -21,6 +21,8 @@ from bedside.link.messages import DISABLED, ENABLED, OFF, RESET_CAUSES
 from bedside.sim.board import MAINTENANCE_STRAP, SimBoard
 from bedside.sim.world import World
 
+pytestmark = pytest.mark.requirement("watchdog")
+
 SPEEDS = [1.0, -0.8, 0.6]
 DRIVES, BRAKES_OPEN, WATCHDOG = 8, 9, 10
 WATCHDOG_TICKS = 50

@@ -80,6 +80,7 @@ def assert_tripped(bench: BoardBench, feedback: Feedback) -> None:
     assert feedback.state == FAULT
 
 
+@pytest.mark.requirement("encoder")
 def test_an_encoder_that_jumps_trips_its_joint_in_the_same_tick(
     moving: BoardBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -91,6 +92,7 @@ def test_an_encoder_that_jumps_trips_its_joint_in_the_same_tick(
     assert_tripped(moving, feedback)
 
 
+@pytest.mark.requirement("encoder")
 def test_an_encoder_that_stands_still_while_the_joint_is_driven_trips_it(
     moving: BoardBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,6 +105,7 @@ def test_an_encoder_that_stands_still_while_the_joint_is_driven_trips_it(
     assert abs(moving.plants[0].position - place) < 0.25
 
 
+@pytest.mark.requirement("encoder")
 def test_an_encoder_that_counts_backwards_trips_its_joint_before_it_runs_away(
     moving: BoardBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,6 +118,7 @@ def test_an_encoder_that_counts_backwards_trips_its_joint_before_it_runs_away(
     assert abs(moving.plants[0].position - place) < 0.3
 
 
+@pytest.mark.requirement("follow")
 def test_a_joint_that_is_too_fast_is_tripped(moving: BoardBench) -> None:
     moving.plants[0].velocity = 16.0
     feedback = next_fault(moving)
@@ -122,6 +126,7 @@ def test_a_joint_that_is_too_fast_is_tripped(moving: BoardBench) -> None:
     assert_tripped(moving, feedback)
 
 
+@pytest.mark.requirement("drive")
 def test_too_much_current_trips_the_joint(moving: BoardBench, board: SimBoard) -> None:
     board.stray_ma[0] = 5000
     feedback = next_fault(moving, 5)
@@ -130,6 +135,7 @@ def test_too_much_current_trips_the_joint(moving: BoardBench, board: SimBoard) -
     assert_tripped(moving, feedback)
 
 
+@pytest.mark.requirement("drive")
 def test_current_that_goes_on_through_a_tripped_joint_takes_the_torque_off_all(
     moving: BoardBench, board: SimBoard
 ) -> None:
@@ -141,6 +147,7 @@ def test_current_that_goes_on_through_a_tripped_joint_takes_the_torque_off_all(
     assert cause(feedback) == "overcurrent", "the first cause is kept"
 
 
+@pytest.mark.requirement("tick")
 def test_ticks_that_come_slowly_do_not_stretch_the_clocks(moving: BoardBench) -> None:
     """Each is within what a tick may be late; the timeouts are times all the same."""
     last = moving.talk([schema.KEEP_ALIVE, 0]).tick
@@ -165,6 +172,7 @@ def jump_and_clear(moving: BoardBench, monkeypatch: pytest.MonkeyPatch) -> None:
     moving.tick(2)
 
 
+@pytest.mark.requirement("encoder")
 def test_a_joint_whose_encoder_jumped_must_be_configured_before_it_is_enabled(
     moving: BoardBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,6 +190,7 @@ def test_a_joint_whose_encoder_jumped_must_be_configured_before_it_is_enabled(
     assert moving.enable().state == ENABLED
 
 
+@pytest.mark.requirement("encoder")
 def test_a_joint_that_is_configured_with_an_encoder_off_its_place_is_caught_by_the_second_sensor(
     moving: BoardBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,6 +200,7 @@ def test_a_joint_that_is_configured_with_an_encoder_off_its_place_is_caught_by_t
     assert (feedback.state, cause(feedback)) == (FAULT, "sensor-disagrees")
 
 
+@pytest.mark.requirement("latch")
 def test_a_fault_in_a_pause_is_told_as_what_it_is(moving: BoardBench, board: SimBoard) -> None:
     moving.tick(150)
     assert moving.tick().state == PAUSED
@@ -200,6 +210,7 @@ def test_a_fault_in_a_pause_is_told_as_what_it_is(moving: BoardBench, board: Sim
     assert causes.name_of(moving.events[-1].code) == "drive-fault"
 
 
+@pytest.mark.requirement("drive")
 def test_a_drive_that_reports_a_fault_trips_its_joint(moving: BoardBench, board: SimBoard) -> None:
     board.switches = DRIVE_FAULT
     feedback = next_fault(moving, 2)
@@ -207,6 +218,7 @@ def test_a_drive_that_reports_a_fault_trips_its_joint(moving: BoardBench, board:
     assert_tripped(moving, feedback)
 
 
+@pytest.mark.requirement("drive")
 def test_a_motor_that_gets_hot_is_limited_and_says_so_without_a_fault(moving: BoardBench, board: SimBoard) -> None:
     board.stray_ma[0] = 1900
     flags = 0
@@ -221,6 +233,7 @@ def test_a_motor_that_gets_hot_is_limited_and_says_so_without_a_fault(moving: Bo
     assert not feedback.flags[1] & CURRENT_LIMITED
 
 
+@pytest.mark.requirement("switches")
 def test_the_emergency_stop_ramps_and_brakes_and_cannot_be_cleared_while_it_is_pressed(
     moving: BoardBench, board: SimBoard
 ) -> None:
@@ -236,6 +249,7 @@ def test_the_emergency_stop_ramps_and_brakes_and_cannot_be_cleared_while_it_is_p
     assert moving.enable().state == ENABLED
 
 
+@pytest.mark.requirement("supply")
 def test_a_supply_that_breaks_down_brakes_at_once_with_torque_until_the_brakes_are_closed(
     moving: BoardBench, board: SimBoard
 ) -> None:
@@ -245,6 +259,7 @@ def test_a_supply_that_breaks_down_brakes_at_once_with_torque_until_the_brakes_a
     assert [flag & 3 for flag in feedback.flags] == [BRAKE_CLOSED | DRIVE_ON] * 3
 
 
+@pytest.mark.requirement("supply")
 def test_a_supply_that_rises_too_far_takes_the_torque_at_once(moving: BoardBench, board: SimBoard) -> None:
     board.supply_mv = 33_000
     feedback = moving.tick(3)
@@ -252,6 +267,7 @@ def test_a_supply_that_rises_too_far_takes_the_torque_at_once(moving: BoardBench
     assert [flag & 3 for flag in feedback.flags] == [BRAKE_CLOSED] * 3
 
 
+@pytest.mark.requirement("supply")
 def test_two_ticks_of_a_bad_supply_are_no_fault(moving: BoardBench, board: SimBoard) -> None:
     board.supply_mv = 15_000
     moving.tick(2)
@@ -259,6 +275,7 @@ def test_two_ticks_of_a_bad_supply_are_no_fault(moving: BoardBench, board: SimBo
     assert moving.tick(2).state == ENABLED
 
 
+@pytest.mark.requirement("brake")
 def test_a_joint_that_moves_although_its_brake_is_closed_is_a_fault(wrist: BoardBench) -> None:
     feedback = push(wrist, 1, 0.05)
     assert (feedback.state, feedback.phase, cause(feedback)) == (FAULT, OFF, "moved-while-off")
@@ -266,18 +283,21 @@ def test_a_joint_that_moves_although_its_brake_is_closed_is_a_fault(wrist: Board
     assert wrist.state_command(schema.ENABLE).state == FAULT
 
 
+@pytest.mark.requirement("drive")
 def test_current_without_torque_is_a_fault(wrist: BoardBench, board: SimBoard) -> None:
     board.stray_ma[2] = 300
     feedback = wrist.tick(4)
     assert (feedback.state, cause(feedback)) == (FAULT, "current-while-off")
 
 
+@pytest.mark.requirement("tick")
 def test_a_tick_that_comes_far_too_late_ramps_and_brakes(moving: BoardBench) -> None:
     moving.world.ticks += 1100
     feedback = moving.tick()
     assert (feedback.state, feedback.phase, cause(feedback)) == (FAULT, RAMP, "tick-late")
 
 
+@pytest.mark.requirement("standstill")
 def test_a_joint_that_drifts_while_it_holds_is_braked(moving: BoardBench) -> None:
     moving.state_command(schema.PAUSE)
     while moving.tick().phase != HOLDING:
@@ -288,6 +308,7 @@ def test_a_joint_that_drifts_while_it_holds_is_braked(moving: BoardBench) -> Non
     assert cause(feedback) == "standstill"
 
 
+@pytest.mark.requirement("switches")
 def test_an_unconfigured_boards_brakes_can_be_released_by_hand(world: World, board: SimBoard) -> None:
     """After a power cycle without a bridge, staff can still take the instrument out."""
     board.switches = BRAKE_RELEASE
@@ -298,6 +319,7 @@ def test_an_unconfigured_boards_brakes_can_be_released_by_hand(world: World, boa
     assert all(plant.brake_closed for plant in board.plants)
 
 
+@pytest.mark.requirement("switches")
 def test_a_joint_in_motion_when_the_release_is_let_go_is_no_fault(wrist: BoardBench, board: SimBoard) -> None:
     board.switches = BRAKE_RELEASE
     wrist.tick(40)
@@ -310,6 +332,7 @@ def test_a_joint_in_motion_when_the_release_is_let_go_is_no_fault(wrist: BoardBe
     assert (feedback.state, feedback.phase) == (DISABLED, OFF)
 
 
+@pytest.mark.requirement("switches")
 def test_an_enable_that_the_brake_release_overtakes_is_refused_aloud(wrist: BoardBench, board: SimBoard) -> None:
     board.switches = BRAKE_RELEASE
     wrist.operator_seq += 1
@@ -319,6 +342,7 @@ def test_an_enable_that_the_brake_release_overtakes_is_refused_aloud(wrist: Boar
     assert causes.name_of(wrist.events[-1].code) == "brake-released"
 
 
+@pytest.mark.requirement("switches")
 def test_brakes_can_be_released_by_hand_only_while_disabled(wrist: BoardBench, board: SimBoard) -> None:
     board.switches = BRAKE_RELEASE
     assert wrist.tick(30).phase == RELEASED
@@ -342,6 +366,7 @@ def test_brakes_can_be_released_by_hand_only_while_disabled(wrist: BoardBench, b
     assert all(plant.brake_closed for plant in wrist.plants)
 
 
+@pytest.mark.requirement("brake")
 @pytest.mark.parametrize(
     ("name", "joint", "place", "allowed"), [("psm1-base", 1, 0.8, 2e-3), ("psm1-slide", 0, 0.12, 1e-4)]
 )
@@ -371,6 +396,7 @@ def test_a_loaded_joint_hardly_sags_when_its_brake_opens_and_closes(
         assert max(places) - min(places) <= allowed
 
 
+@pytest.mark.requirement("operator-clock")
 def test_time_stamps_that_wrap_make_no_command_fresh_and_none_stale(world: World, cell: Cell) -> None:
     world.ticks = 2**30 // 1000 - 400
     world.advance(2)

@@ -19,6 +19,8 @@ from bedside.sim.board import BRAKE_RELEASE, Chip
 from bedside.sim.plant import Plant
 from bedside.sim.world import World
 
+pytestmark = pytest.mark.requirement("homing")
+
 TRAINER = BOARDS / "cells" / "trainer.toml"
 YAW, PITCH, INSERTION = range(3)
 # A joint that follows a slow setpoint overshoots where it starts.

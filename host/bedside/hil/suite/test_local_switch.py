@@ -11,6 +11,8 @@ from bedside.link import causes, schema
 from bedside.link.messages import CLOSING, DISABLED, HOLDING, OFF, PAUSED, RAMP, RUN
 from bedside.sim.board import LOCAL_OFF, SimBoard
 
+pytestmark = pytest.mark.requirement("switches")
+
 SPEEDS = [1.2, -1.0, 0.8]
 BRAKES_OPEN = 9
 

@@ -18,6 +18,8 @@ from bedside.sim.world import World
 from bedside.surgeon import proof
 from bedside.surgeon.proof import Prover
 
+pytestmark = pytest.mark.requirement("proof")
+
 NAME, ROLE = "psm1-wrist", "psm1/psm1-wrist"
 ALICE, BOB, MALLORY = (bytes([n]) * 16 for n in (1, 2, 3))
 COMMAND_TICKS, PROVE_TICKS = 5, 20

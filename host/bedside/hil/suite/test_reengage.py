@@ -8,6 +8,8 @@ from bedside.hil.lockstep import BoardBench
 from bedside.link import causes, schema
 from bedside.link.messages import ENABLED, FAULT, HOLDING, OFF, PAUSED, RAMP, RUN
 
+pytestmark = pytest.mark.requirement("no-motion-at-restart")
+
 SPEEDS = [1.0, -0.8, 0.6]
 
 
@@ -31,6 +33,7 @@ def names(bench: BoardBench) -> list[str]:
     return [causes.name_of(event.code) for event in bench.events]
 
 
+@pytest.mark.requirement("operator-clock")
 def test_an_operator_that_falls_silent_pauses_the_board_with_torque_and_open_brakes(paused: BoardBench) -> None:
     feedback = paused.tick()
     assert (feedback.state, feedback.phase, causes.name_of(feedback.cause)) == (PAUSED, HOLDING, "operator-timeout")
@@ -99,6 +102,7 @@ def test_resume_is_refused_before_standstill_and_when_nothing_is_paused(wrist: B
     assert names(wrist).count("not-paused") == 3
 
 
+@pytest.mark.requirement("stop")
 def test_a_pause_that_lasts_ends_in_brakes_and_a_fault(paused: BoardBench) -> None:
     feedback = paused.until_off()
     assert feedback.state == FAULT
@@ -108,6 +112,7 @@ def test_a_pause_that_lasts_ends_in_brakes_and_a_fault(paused: BoardBench) -> No
     assert names(paused)[-1] == "fault-latched"
 
 
+@pytest.mark.requirement("stop")
 def test_a_pause_can_be_asked_for(wrist: BoardBench) -> None:
     wrist.enable()
     wrist.sweep(60, SPEEDS)
@@ -121,6 +126,7 @@ def test_a_pause_can_be_asked_for(wrist: BoardBench) -> None:
     assert wrist.tick().state == ENABLED
 
 
+@pytest.mark.requirement("stop")
 def test_a_stop_is_not_put_aside_by_what_comes_after_it(wrist: BoardBench) -> None:
     wrist.enable()
     wrist.sweep(60, SPEEDS)
@@ -130,12 +136,14 @@ def test_a_stop_is_not_put_aside_by_what_comes_after_it(wrist: BoardBench) -> No
     assert wrist.until_off().cause == 0
 
 
+@pytest.mark.requirement("latch")
 def test_stop_never_clears_a_fault(paused: BoardBench) -> None:
     paused.until_off()
     paused.state_command(schema.STOP)
     assert paused.tick(3).state == FAULT
 
 
+@pytest.mark.requirement("link-clock")
 def test_the_link_falling_silent_during_a_pause_brakes(paused: BoardBench) -> None:
     paused.world.advance(60)
     feedback = paused.tick()

@@ -11,11 +11,14 @@ from bedside.link.messages import DISABLED, RUN, Feedback
 from bedside.link.scale import board_message, joint_message
 from bedside.sim.world import World
 
+pytestmark = pytest.mark.requirement("configuration")
+
 
 def names(bench: BoardBench) -> list[str]:
     return [causes.name_of(event.code) for event in bench.events]
 
 
+@pytest.mark.requirement("no-motion-at-restart")
 def test_enabling_right_after_configuring_finds_the_setpoint_at_the_joint(world: World, cell: Cell) -> None:
     slide = BoardBench(world, cell, "psm1-slide")
     slide.configure()
@@ -70,6 +73,7 @@ def test_a_channel_that_the_board_has_not_is_refused(wrist: BoardBench) -> None:
     assert names(wrist) == ["no-such-channel"]
 
 
+@pytest.mark.requirement("limits")
 @pytest.mark.parametrize(
     ("positions", "velocities", "why"),
     [
@@ -92,6 +96,7 @@ def test_a_command_beyond_a_limit_moves_nothing_and_feeds_no_clock(
     assert [p + e for p, e in zip(after.positions, after.errors, strict=True)] == [0, 0, 0]
 
 
+@pytest.mark.requirement("wire")
 def test_a_repeated_frame_is_refused(wrist: BoardBench) -> None:
     wrist.enable()
     frame = frames.encode([schema.COMMAND, wrist.link.seq + 1, wrist.operator_seq + 1, *(1000, 0) * 3])
@@ -102,6 +107,7 @@ def test_a_repeated_frame_is_refused(wrist: BoardBench) -> None:
     assert "old-link-sequence" in names(wrist)
 
 
+@pytest.mark.requirement("wire")
 @pytest.mark.parametrize(
     "junk",
     [
@@ -123,6 +129,7 @@ def test_junk_on_the_line_is_counted_and_the_next_frame_is_heard(wrist: BoardBen
     assert set(names(wrist)) <= {"bad-frame"}
 
 
+@pytest.mark.requirement("tick")
 def test_a_late_tick_is_counted(wrist: BoardBench) -> None:
     before = wrist.tick().late_ticks
     wrist.world.ticks += 3
@@ -147,6 +154,7 @@ def test_what_needs_an_idle_board_comes_too_late_once_it_is_told_to_enable(wrist
     assert names(wrist)[-1] == "old-operator-sequence"
 
 
+@pytest.mark.requirement("link-clock")
 def test_an_identify_that_is_repeated_does_not_keep_a_board_awake(wrist: BoardBench) -> None:
     wrist.enable()
     frame = frames.encode([schema.IDENTIFY, 1])

@@ -15,6 +15,8 @@ from bedside.link.messages import DISABLED, PAUSED
 from bedside.sim.board import BRAKES_OPEN, E_STOP, RUN_CONTACT, WATCHDOG_RESET
 from bedside.sim.run_loop import SimRunLoop
 
+pytestmark = pytest.mark.requirement("together")
+
 BOARDS = ["psm1-base", "psm1-slide", "psm1-wrist"]
 
 

@@ -13,6 +13,8 @@ from bedside.link import causes, schema
 from bedside.link.messages import CLOSING, DISABLED, ENABLED, FAULT, HOLDING, OFF, PAUSED, RAMP, RUN, Event, Feedback
 from bedside.sim.world import World
 
+pytestmark = pytest.mark.requirement("stop")
+
 # Cuts by board: a hundred in all, and every joint of the arm among them.
 CUTS = {"psm1-base": 33, "psm1-slide": 33, "psm1-wrist": 34}
 # What is still heard after the last command, and which clock must notice.
@@ -75,6 +77,7 @@ class Cut:
                 self.ramp = event.tick
 
 
+@pytest.mark.requirement("link-clock")
 # An emulated chip takes its time over a hundred starts.
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", CUTS)
@@ -134,6 +137,7 @@ def test_the_stop_is_staged_ramp_hold_brake_torque_off(wrist: BoardBench) -> Non
     assert closed_with_torque >= 5, "the brakes have closed before the torque goes off"
 
 
+@pytest.mark.requirement("operator-clock")
 def test_between_commands_the_setpoint_slows_and_resumes_without_a_fault(wrist: BoardBench) -> None:
     wrist.enable()
     wrist.sweep(60, SPEEDS)
@@ -148,6 +152,7 @@ def test_between_commands_the_setpoint_slows_and_resumes_without_a_fault(wrist: 
     assert resumed.velocities[0] / 1e6 == pytest.approx(SPEEDS[0], rel=0.1)
 
 
+@pytest.mark.requirement("operator-clock")
 def test_repeated_operator_sequences_do_not_keep_the_arm_moving(wrist: BoardBench) -> None:
     wrist.enable()
     wrist.sweep(60, SPEEDS)
@@ -162,6 +167,7 @@ def test_repeated_operator_sequences_do_not_keep_the_arm_moving(wrist: BoardBenc
     assert "old-operator-sequence" in {causes.name_of(event.code) for event in wrist.events}
 
 
+@pytest.mark.requirement("latch")
 def test_the_fault_latches_until_it_is_cleared(wrist: BoardBench) -> None:
     wrist.enable()
     wrist.sweep(60, SPEEDS)
@@ -190,6 +196,7 @@ def test_disable_while_moving_is_a_staged_stop_without_a_fault(wrist: BoardBench
     assert (feedback.state, feedback.cause) == (DISABLED, 0)
 
 
+@pytest.mark.requirement("no-motion-at-restart")
 def test_a_command_from_while_the_brakes_opened_is_not_carried_out_later(wrist: BoardBench) -> None:
     wrist.operator_seq += 1
     wrist.state_command(schema.ENABLE)
@@ -200,6 +207,7 @@ def test_a_command_from_while_the_brakes_opened_is_not_carried_out_later(wrist: 
     assert (feedback.state, causes.name_of(feedback.cause)) == (FAULT, "operator-timeout")
 
 
+@pytest.mark.requirement("operator-clock")
 def test_enabling_needs_a_newer_operator_sequence(wrist: BoardBench) -> None:
     wrist.enable()
     wrist.state_command(schema.DISABLE)
@@ -224,6 +232,7 @@ def blocked(bench: BoardBench, monkeypatch: pytest.MonkeyPatch) -> Feedback:
     raise AssertionError(f"not noticed: {feedback}")
 
 
+@pytest.mark.requirement("follow")
 def test_the_joint_that_does_not_follow_loses_its_torque_at_once_and_the_others_ramp(
     wrist: BoardBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,8 @@ from bedside.hil.failures import FAILURES, Failure
 from bedside.hil.stopping import MOMENTS, inject
 from bedside.sim.board import Chip, unix_port
 
+pytestmark = pytest.mark.requirement("stop")
+
 
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.name.replace(" ", "-"))
 def test_a_failure_stops_the_arm_within_its_limits_and_a_restart_moves_nothing(failure: Failure, chip: Chip) -> None:

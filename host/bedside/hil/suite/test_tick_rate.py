@@ -14,6 +14,8 @@ from bedside.link.messages import PAUSED, RUN
 from bedside.places import BOARDS
 from bedside.sim.world import World
 
+pytestmark = pytest.mark.requirement("tick")
+
 
 @pytest.mark.parametrize("tick_hz", [500, 4000])
 def test_a_board_follows_and_stops_in_time_at_any_rate(

@@ -16,7 +16,7 @@ Allowed = range | frozenset[int] | type[str]
 
 
 def bounds(field: range | frozenset[int]) -> tuple[int, int]:
-    """Return the lowest and highest allowed integer. (``min`` would walk through a range of 2^32.)"""
+    """Return the lowest and highest allowed integer; ``min`` would walk through a range of 2^32."""
     return (field[0], field[-1]) if isinstance(field, range) else (min(field), max(field))
 
 
@@ -30,17 +30,19 @@ class Message:
     most: int = 0
 
     def fits(self, items: list[Any]) -> bool:
+        """Return whether ``items`` are such a message."""
         extra = len(items) - len(self.head)
         times, left = divmod(extra, len(self.group)) if self.group else (0, extra)
         if left or not self.least <= times <= self.most:
             return False
         return all(
-            type(item) is str if field is str else type(item) is int and item in field
+            type(item) is str if isinstance(field, type) else type(item) is int and item in field
             for item, field in zip(items, self.head + self.group * times, strict=True)
         )
 
 
 def rules() -> dict[str, str]:
+    """Return the rules' bodies by name."""
     bare = re.sub(r";[^\n]*", "", TEXT)
     parts = re.split(r"^([\w-]+) =", bare, flags=re.MULTILINE)[1:]
     return {name: " ".join(body.split()) for name, body in zip(parts[::2], parts[1::2], strict=True)}

@@ -1,0 +1,121 @@
+"""Every stop that the link alone can provoke, in motion: when the ramp began, how far, how long, by the black box."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from bedside.hil.bench import Bench
+from bedside.hil.measures import Measures
+from bedside.hil.motion import begin, reaches, seconds_for, stream, there_and_back
+from bedside.link import schema
+from bedside.link.blackbox import BlackBox, fetch, release
+from bedside.link.messages import OFF, RAMP
+from bedside.link.scale import MICRO
+
+# As the stop table holds stops: standstill this long after v/a, travel of so many times v^2 / 2a.
+STANDSTILL_MS, TRAVEL = 20, 1.1
+# A joint that is slower than this part of its highest speed stands.
+STILL = 0.002
+ROUNDING = 2e-3
+
+
+def fall_silent(mover: Bench) -> None:
+    """Say nothing until the link's clock has run out and the ramp is over."""
+    mover.pass_ticks(round((mover.cell.arm.link_timeout_ms + 400) * mover.tick_hz / 1000))
+
+
+def only_keep_alive(mover: Bench) -> None:
+    """Say that the bridge is there, and no more."""
+
+
+def repeat(mover: Bench) -> None:
+    """Send the last command again and again, as a bridge would that hangs in a loop."""
+    for _ in range(round((mover.cell.arm.operator_timeout_ms + 50) * mover.tick_hz / 1000 / 5)):
+        mover.pass_ticks(5)
+        mover.command_again()
+
+
+def say(command: int) -> Callable[[Bench], None]:
+    def act(mover: Bench) -> None:
+        mover.state_command(command)
+
+    return act
+
+
+STOPS = {
+    "the operator falls silent": (only_keep_alive, "operator"),
+    "the bridge repeats its last command": (repeat, "operator"),
+    "the link falls silent": (fall_silent, "link"),
+    "stop": (say(schema.STOP), ""),
+    "disable": (say(schema.DISABLE), ""),
+    "pause": (say(schema.PAUSE), ""),
+}
+
+
+@pytest.mark.requirement("stop", "operator-clock", "link-clock")
+@pytest.mark.parametrize("what", STOPS)
+def test_it_ramps_in_time_and_stands_within_its_deceleration(mover: Bench, measures: Measures, what: str) -> None:
+    found = reaches(mover)
+    if not any(found):
+        pytest.skip("no joint has room to move: each is not homed, or near both its limits")
+    act, clock = STOPS[what]
+    start = begin(mover)
+    periods = [seconds_for(joint, reach) for joint, reach in zip(mover.joints, found, strict=True)]
+    # At a quarter of the way there and back a joint is at its fastest.
+    slowest = max(periods)
+    stream(mover, there_and_back(start, found, [slowest] * len(found)), slowest * 0.25)
+    act(mover)
+    mover.until_off(6000)
+    box = fetch(mover.link, wait=lambda seconds: mover.pass_ticks(round(seconds * mover.tick_hz)))
+    release(mover.link)
+    timeout_ms = {"operator": mover.cell.arm.operator_timeout_ms, "link": mover.cell.arm.link_timeout_ms, "": None}[
+        clock
+    ]
+    ramp = judge_ramp(mover, measures, box, what, clock, timeout_ms)
+    judge_travel(mover, measures, box, what, ramp)
+    mover.state_command(schema.DISABLE)
+    mover.tick()
+
+
+def judge_ramp(mover: Bench, measures: Measures, box: BlackBox, what: str, clock: str, timeout_ms: float | None) -> int:
+    """Hold when the ramp began against the clock that ran out; return the index of its first line."""
+    ramp = next((index for index, line in enumerate(box.lines) if line.phase == RAMP), 0)
+    assert ramp, f"no ramp is in the record: phases {sorted({line.phase for line in box.lines})}"
+    tick_ms = 1000 / mover.tick_hz
+    if clock:
+        arm, line = mover.cell.arm, box.lines[ramp]
+        timeout_ms = arm.operator_timeout_ms if clock == "operator" else arm.link_timeout_ms
+        age_ms = tick_ms * (line.operator_age if clock == "operator" else line.link_age)
+        measures.figure(f"{what}: ramp after", age_ms, "ms", timeout_ms + 2 * tick_ms)
+        assert timeout_ms <= age_ms <= timeout_ms + 2 * tick_ms
+    return ramp
+
+
+def judge_travel(mover: Bench, measures: Measures, box: BlackBox, what: str, ramp: int) -> None:
+    """Hold each joint's way to standstill against its speed and deceleration."""
+    tick_ms = 1000 / mover.tick_hz
+    lines = box.lines
+    times = [box.lines[0].tick + index for index in range(len(lines))]
+    curves = {}
+    for index, joint in enumerate(mover.joints):
+        places = [line.positions[index] / MICRO for line in lines]
+        speed = abs(places[ramp] - places[max(0, ramp - 10)]) / (min(10, ramp) / mover.tick_hz)
+        limits = joint.limits
+        allowed_ms = 1000 * speed / limits.stop_deceleration + STANDSTILL_MS
+        still = STILL * limits.velocity / mover.tick_hz * 10
+        moving = [k for k in range(ramp, len(places) - 10) if abs(places[k + 10] - places[k]) > still]
+        stands_ms = tick_ms * (moving[-1] + 1 - ramp) if moving else 0.0
+        travel = abs(places[-1] - places[ramp])
+        most = TRAVEL * speed * speed / (2 * limits.stop_deceleration) + speed * 2 / mover.tick_hz
+        most += ROUNDING if joint.unit == "rad" else ROUNDING / 10
+        measures.figure(f"{what}, {joint.name}: stands after", stands_ms, "ms", allowed_ms)
+        measures.figure(f"{what}, {joint.name}: travel", 1000 * travel, f"m{joint.unit}", 1000 * most)
+        assert travel <= most, joint.name
+        assert stands_ms <= allowed_ms, joint.name
+        curves[f"{joint.name}, m{joint.unit}"] = [1000 * (place - places[-1]) for place in places]
+    off = next((k for k, line in enumerate(lines) if k > ramp and line.phase == OFF), None)
+    marks = {"ramp": 0.0} | ({"torque off": tick_ms * (off - ramp)} if off is not None else {})
+    shown = [tick_ms * (time - times[ramp]) for time in times]
+    measures.curve(f"Stop: {what}", shown, curves, x_label="ms from the ramp", y_label="to standstill", marks=marks)
