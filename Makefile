@@ -1,5 +1,5 @@
 # make demo · make test · make hil · make test-rp2040 · make fuzz · make bench · make stops · make attacks · make wan
-# make wiring · make bundle · make lint: each installs what it needs first.
+# make wiring · make bundle · make sbom · make lint: each installs what it needs first.
 
 PYTHON ?= python3
 PORT ?=
@@ -8,7 +8,7 @@ BIN := .venv/bin
 RECORDING ?=
 PROFILE ?=
 
-.PHONY: demo test hil test-rp2040 fuzz bench stops attacks wan wiring bundle lint lock clean
+.PHONY: demo test hil test-rp2040 fuzz bench stops attacks wan wiring bundle sbom lint lock clean
 
 demo: .venv/installed
 	$(BIN)/bedside demo $(if $(RECORDING),--recording $(RECORDING))
@@ -54,6 +54,10 @@ wiring: .venv/installed
 # One archive that installs Bedside on a computer of this kind without a network.
 bundle: .venv/installed
 	PYTHONPATH=tools $(BIN)/python -m bundle
+
+# The bill of materials: all that host and boards are made of, as CycloneDX in build/sbom.cdx.json.
+sbom: .venv/installed
+	PYTHONPATH=tools $(BIN)/python -m sbom
 
 lint: .venv/installed .venv/typings-esp32 .venv/typings-rp2
 	$(BIN)/ruff format --check .
