@@ -65,7 +65,8 @@ class Graph:
             asked = self._parts.setdefault(canonicalize_name(wanted.name), set())
             new = {"", *wanted.extras} - asked
             asked |= new
-            waiting += [need for package in self.called(wanted.name) for need in self._asks(package, new)]
+            if new:
+                waiting += [need for package in self.called(wanted.name) for need in self._asks(package, new)]
 
     def called(self, name: str) -> list[Locked]:
         """Return the packages of this name: several, where kinds of computers need different versions."""

@@ -103,7 +103,8 @@ def _inside(package: Locked, found: metadata.Distribution) -> list[Component]:
 
 def _compiled_in(package: Locked, said: dict[str, Any]) -> Component:
     name, version, purl = said["name"], said.get("version"), said.get("purl", "")
-    names = [entry.get("expression") or entry.get("license", {}).get("id") for entry in said.get("licenses", [])]
+    told = [{**entry, **entry.get("license", {})} for entry in said.get("licenses", [])]
+    names = [entry.get("expression") or entry.get("id") or entry.get("name") for entry in told]
     return Component(
         name=name,
         version=version,
