@@ -15,6 +15,7 @@ from bedside.doctor.commands import add_parsers as add_doctor
 from bedside.errors import BedsideError
 from bedside.flash.commands import add_keys as add_signing_key
 from bedside.flash.commands import add_parsers as add_flash
+from bedside.hil.commands import add_parsers as add_hil
 from bedside.progress import positive
 from bedside.sim.commands import add_parsers as add_sim
 from bedside.surgeon.commands import add_keys as add_site_keys
@@ -101,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     add_relay(commands)
     add_consoles(commands)
     add_flash(commands)
+    add_hil(commands)
     return parser
 
 

@@ -67,10 +67,16 @@ def reaches(bench: Bench) -> list[float]:
     return found
 
 
+def reach_max(joint: Joint) -> tuple[float, float]:
+    """Return how far a joint is moved at most, and how fast, rad or m and seconds."""
+    low, high = joint.limits.position
+    return min(_REACH[joint.unit], _OF_RANGE * (high - low)), _SPEED_SHARE * joint.limits.velocity
+
+
 def _reach(joint: Joint, at: float) -> float:
     low, high = joint.limits.position
     margin = _MARGIN * (high - low)
-    wish = min(_REACH[joint.unit], _OF_RANGE * (high - low))
+    wish, _ = reach_max(joint)
     above, below = high - margin - at, at - low - margin
     room = min(wish, max(above, below))
     if room < _ROOM * wish:

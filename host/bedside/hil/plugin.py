@@ -21,6 +21,7 @@ from bedside.hil.bench import Bench
 from bedside.hil.live import LiveBench
 from bedside.hil.lockstep import PSM, BoardBench, alone
 from bedside.hil.measures import Measures
+from bedside.hil.requirements import requirements
 from bedside.hil.target import CORTEX_M3, SIM, TargetError, chip_of, is_simulated, uf2_of
 from bedside.places import FIRMWARE
 from bedside.sim.board import Chip, interpreter, unix_port
@@ -33,7 +34,7 @@ TALKS, HOLDS, MOVES = "board", "bench", "mover"
 # What only a simulated arm has.
 _SIMULATED = {"world", "chip", "run_micropython"}
 # What a test leaves for the report, beside its outcome.
-REQUIREMENTS, FACTS = "requirements", "facts"
+REQUIREMENTS = "requirements"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -42,6 +43,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--target", default=SIM, help="sim, cortex-m3, rp2040:FILE.uf2, or a port: a device, sim:NAME, URL")
     group.addoption("--baud", type=int, default=1_000_000, help="of a port")
     group.addoption("--cell", type=Path, help="the cell file by which the board behind a port may be moved")
+    group.addoption("--fixture", type=Path, help="a file that tells what is wired to that board")
     group.addoption("--no-motion", action="store_true", help="switch no drive on")
     group.addoption("--minutes", type=float, default=0.0, help="how long to move for endurance")
     group.addoption("--results", type=Path, help="a file that gets the results, a line of JSON a test")
@@ -60,9 +62,25 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what does not apply to the board that was asked for."""
     target = config.getoption("--target")
+    _check_requirements(items)
     kept = [item for item in items if SUITE not in item.path.parents or _applies(item, target, config)]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept
+
+
+def _check_requirements(items: list[pytest.Item]) -> None:
+    """Raise UsageError for a test of the suite that names no requirement, or any that names one that is none."""
+    for item in items:
+        named = named_by(item)
+        if unknown := [name for name in named if name not in requirements()]:
+            raise pytest.UsageError(f"{item.nodeid}: requirements.toml has no requirement {', '.join(unknown)}")
+        if SUITE in item.path.parents and not named:
+            raise pytest.UsageError(f"{item.nodeid}: names no requirement that it shows")
+
+
+def named_by(item: pytest.Item) -> list[str]:
+    """Return the requirements that a test names."""
+    return [str(name) for mark in item.iter_markers("requirement") for name in mark.args]
 
 
 def _applies(item: pytest.Item, target: str, config: pytest.Config) -> bool:
@@ -82,8 +100,7 @@ def _applies(item: pytest.Item, target: str, config: pytest.Config) -> bool:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Let a report carry which requirements its test shows."""
     report = yield
-    names = [str(name) for mark in item.iter_markers("requirement") for name in mark.args]
-    report.user_properties.append((REQUIREMENTS, names))
+    report.user_properties.append((REQUIREMENTS, named_by(item)))
     return report
 
 

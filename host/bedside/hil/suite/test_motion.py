@@ -18,6 +18,8 @@ from bedside.link.scale import MICRO, joint_message
 
 # Of a joint's reach, for the first motion of all.
 SMALL = 0.2
+# Slow enough for a person to see which joint it is, and to stop it.
+FIRST_S = 2.0
 # Of what a joint was told to move, how far off it may be at its farthest, and how far another joint may be moved by it.
 FAR, OTHERS = 0.2, 0.25
 STEP_SHARE, OVERSHOOT = 0.8, 0.1
@@ -54,7 +56,7 @@ def test_each_joint_alone_moves_a_little_where_it_is_told_and_no_other_moves(mov
         if not distance:
             continue
         small = [SMALL * distance if each == index else 0.0 for each in range(len(found))]
-        seconds = seconds_for(mover.joints[index], SMALL * distance)
+        seconds = max(FIRST_S, seconds_for(mover.joints[index], SMALL * distance))
         record = stream(mover, there_and_back(start, small, [seconds] * len(found)), seconds)
         name, unit = mover.joints[index].name, mover.joints[index].unit
         assert record.last
