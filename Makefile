@@ -1,14 +1,15 @@
 # make demo · make test · make hil · make test-rp2040 · make fuzz · make bench · make stops · make attacks · make wan
-# make wiring · make bundle · make sbom · make lint: each installs what it needs first.
+# make wiring · make hazards · make bundle · make sbom · make lint: each installs what it needs first.
 
 PYTHON ?= python3
 PORT ?=
 UF2 ?=
+HIL ?=
 BIN := .venv/bin
 RECORDING ?=
 PROFILE ?=
 
-.PHONY: demo test hil test-rp2040 fuzz bench stops attacks wan wiring bundle sbom lint lock clean
+.PHONY: demo test hil test-rp2040 fuzz bench stops attacks wan wiring hazards bundle sbom lint lock clean
 
 demo: .venv/installed
 	$(BIN)/bedside demo $(if $(RECORDING),--recording $(RECORDING))
@@ -19,10 +20,9 @@ test: .venv/installed
 	$(BIN)/pytest -n 2 -m "not real_time"
 	$(BIN)/pytest -n 2 --target cortex-m3 host/bedside/hil/suite
 
-# The same suite, as far as it applies to any board, on the one behind PORT.
+# The suite on the board behind PORT, with what HIL says besides, such as HIL="--cell my-arm.toml"; without, on a simulated arm.
 hil: .venv/installed
-	@test -n "$(PORT)" || { echo "make hil PORT=/dev/ttyACM0: a serial port, socket://HOST:PORT or sim:NAME"; exit 1; }
-	$(BIN)/pytest -v host/bedside/hil/suite --target $(PORT)
+	$(BIN)/bedside hil $(or $(PORT),sim) $(HIL)
 
 # The RP2 parts on the RP2 port of MicroPython itself, in an emulator; UF2 is a file from micropython.org/download/RPI_PICO.
 test-rp2040: .venv/installed
@@ -50,6 +50,10 @@ wan: .venv/installed
 # Writes the pin tables of docs/wiring.md from boards/*.toml.
 wiring: .venv/installed
 	PYTHONPATH=tools $(BIN)/python -m wiring
+
+# Writes the tables of docs/hazards.md from host/bedside/hil/requirements.toml and the tests.
+hazards: .venv/installed
+	PYTHONPATH=tools $(BIN)/python -m hazards
 
 # One archive that installs Bedside on a computer of this kind without a network.
 bundle: .venv/installed

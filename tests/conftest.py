@@ -7,6 +7,8 @@ import pytest
 
 from cortex_m3 import board as cortex_m3
 
+pytest_plugins = ["pytester"]
+
 
 @pytest.fixture(scope="session")
 def emulator() -> None:

@@ -16,6 +16,8 @@ from bedside.sim.world import World
 from bedside.surgeon.protocol import ServoJp
 from lockstep import Operator
 
+pytestmark = pytest.mark.requirement("stop-group")
+
 
 @pytest.fixture
 def operator(arm: Arm, world: World) -> Operator:

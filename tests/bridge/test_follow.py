@@ -14,6 +14,8 @@ from bedside.errors import SurgeonError
 from bedside.hil.lockstep import PSM
 from bedside.surgeon.protocol import ServoJp
 
+pytestmark = pytest.mark.requirement("bad-network")
+
 MS = 1_000_000
 PERIOD = 5 * MS
 HERE = [0.0, 0.0, 0.12, 0.0, 0.0, 0.0, 0.0]

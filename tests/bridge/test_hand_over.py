@@ -18,7 +18,7 @@ from bedside.surgeon.motion import Weave
 from bedside.surgeon.remote import Route
 from real_arm import Site
 
-pytestmark = pytest.mark.real_time
+pytestmark = [pytest.mark.real_time, pytest.mark.requirement("authority")]
 ROLES = {"bridge": BRIDGE, "alice": SURGEON, "mia": MENTOR, "tom": TRAINEE, "olga": OBSERVER}
 # As shares of a joint's speed limit: an arm that moves, and one that stands.
 MOVES, STANDS = 0.05, 0.004

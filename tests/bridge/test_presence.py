@@ -6,6 +6,8 @@ import pytest
 
 from bedside.bridge.presence import Presence
 
+pytestmark = pytest.mark.requirement("stop-group")
+
 MS = 1_000_000
 
 

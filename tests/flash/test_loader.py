@@ -14,6 +14,8 @@ import pytest
 from bedside.places import FIRMWARE
 from bedside.sim.board import interpreter
 
+pytestmark = pytest.mark.requirement("whole-firmware")
+
 PROGRAM = "from core import part\nimport tick\ndef main(config, build):\n    print(part.SLOT, config, build)\n"
 
 

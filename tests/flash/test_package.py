@@ -25,6 +25,8 @@ from bedside.places import FIRMWARE
 from bedside.sim.board import interpreter
 from micropython_images import esp_image, uf2_image
 
+pytestmark = pytest.mark.requirement("whole-firmware")
+
 Pack = Callable[..., Path]
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from any_board import PASSED, run_suite
 from bedside import cli
 from bedside.bridge.connect import close, connect
 from bedside.cell import Cell, load_cell
@@ -130,9 +131,8 @@ def test_a_flashed_board_says_its_build_and_passes_the_suite_for_any_board(
         update_board(cell, cell.board[0], package, person(told))
         assert told[2:] == [f"board '{NAME}': runs build {build} already"]
         close(connect(cell))
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/hil", "--port", PORT]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
-    assert "12 passed" in done.stdout, done.stdout[-3000:]
+        done = run_suite(PORT, tmp_path / "hil")
+    assert PASSED in done.stdout, done.stdout[-3000:]
 
 
 @contextmanager

@@ -7,7 +7,6 @@ import os
 import pty
 import signal
 import subprocess
-import sys
 import tty
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from any_board import PASSED, run_suite
 from bedside.hil.live import LiveBench
 from bedside.places import FIRMWARE
 from bedside.sim.board import interpreter
@@ -255,9 +255,8 @@ def test_ctrl_c_at_the_console_ends_the_program_until_the_arm_is_enabled_first(
 
 @pytest.mark.real_time
 def test_the_suite_for_any_board_passes_on_a_board_without_motors(
-    bench_board: tuple[str, subprocess.Popen[bytes]],
+    bench_board: tuple[str, subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/hil", "--port", bench_board[0]]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+    done = run_suite(bench_board[0], tmp_path / "hil")
     assert done.returncode == 0, done.stdout[-3000:]
-    assert "12 passed" in done.stdout
+    assert PASSED in done.stdout

@@ -15,7 +15,7 @@ from bedside.surgeon import protocol
 from bedside.surgeon.dtls import drain
 from theatre import Theatre
 
-pytestmark = pytest.mark.real_time
+pytestmark = [pytest.mark.real_time, pytest.mark.requirement("authentic")]
 
 CENTRE, FAST = [0.0] * 7, [1.0] * 7
 # Less than a second of them makes a row; as fast as one thread sends.

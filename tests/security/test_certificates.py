@@ -26,7 +26,7 @@ from bedside.surgeon.site import Site
 from callers import Caller, unchecked
 from theatre import Theatre
 
-pytestmark = pytest.mark.real_time
+pytestmark = [pytest.mark.real_time, pytest.mark.requirement("authentic")]
 
 SEQ_MAX = 0x7FFFFFFF
 CENTRE, STILL = [0.0] * 7, [0.0] * 7

@@ -30,6 +30,8 @@ from bedside.surgeon.sessions import Session
 from bedside.surgeon.welcome import welcome
 from fuzzing import mutated
 
+pytestmark = pytest.mark.requirement("authentic")
+
 # `make attacks` sends a million.
 DATAGRAMS = int(os.environ.get("FUZZED_DATAGRAMS", "20000"))
 SEED = 20_261_123

@@ -11,7 +11,7 @@ import pytest
 
 from theatre import Theatre
 
-pytestmark = pytest.mark.real_time
+pytestmark = [pytest.mark.real_time, pytest.mark.requirement("proof")]
 
 YAW = 0
 

@@ -14,7 +14,7 @@ from bedside.surgeon import protocol
 from on_path import OnPath, Policy, drop, pass_on
 from theatre import Theatre
 
-pytestmark = pytest.mark.real_time
+pytestmark = [pytest.mark.real_time, pytest.mark.requirement("authentic")]
 
 
 def every(nth: int, otherwise: Policy) -> Policy:

@@ -17,7 +17,7 @@ from bedside.surgeon.remote import Route
 from on_path import drop, pass_on
 from theatre import Theatre
 
-pytestmark = pytest.mark.real_time
+pytestmark = [pytest.mark.real_time, pytest.mark.requirement("authentic")]
 
 YAW = 0
 # How often a row that needs the machine to keep up is begun again.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from any_board import PASSED, run_suite
 from bedside.hil.lockstep import PSM
 
 pytestmark = pytest.mark.real_time
@@ -28,9 +29,8 @@ def simulation(tmp_path: Path) -> Iterator[dict[str, str]]:
 
 
 def test_the_suite_for_any_board_passes_on_one_that_it_knows_by_its_port_alone(
-    simulation: dict[str, str],
+    simulation: dict[str, str], tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/hil", "--port", "sim:psm1-slide"]
-    done = subprocess.run(command, cwd=ROOT, env=simulation, capture_output=True, text=True, timeout=100, check=False)
+    done = run_suite("sim:psm1-slide", tmp_path / "hil", simulation)
     assert done.returncode == 0, done.stdout[-3000:]
-    assert "12 passed" in done.stdout
+    assert PASSED in done.stdout

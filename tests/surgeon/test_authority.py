@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from bedside.errors import SurgeonError
 from bedside.surgeon.authority import LOCAL, MENTOR, NOBODY, OBSERVER, SURGEON, TRAINEE, Authority
 
+pytestmark = pytest.mark.requirement("authority")
+
 ROLES = {"sue": SURGEON, "sam": SURGEON, "mia": MENTOR, "max": MENTOR, "tom": TRAINEE, "olga": OBSERVER, "nurse": LOCAL}
 STEPS = ("request", "release", "hand_over", "grant", "take_back", "stop", "arm")
 

@@ -3,11 +3,14 @@ from __future__ import annotations
 import random
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bedside.surgeon.playout import Playout
 from bedside.surgeon.protocol import ServoJp
+
+pytestmark = pytest.mark.requirement("bad-network")
 
 MS = 1000
 PERIOD = 5 * MS

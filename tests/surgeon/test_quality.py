@@ -4,6 +4,8 @@ import pytest
 
 from bedside.surgeon.quality import Limits, Quality
 
+pytestmark = pytest.mark.requirement("bad-network")
+
 MS = 1000
 LIMITS = Limits(age_us=400 * MS, round_trip_us=1000 * MS, loss=0.3)
 

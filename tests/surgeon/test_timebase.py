@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bedside.surgeon.timebase import DRIFT_PPM, Timebase
+
+pytestmark = pytest.mark.requirement("bad-network")
 
 S = 1_000_000
 

@@ -89,6 +89,23 @@ def deep_findings(place: Place, answer: Answer) -> Iterator[Finding]:
     yield _back(place, what)
 
 
+def tick_times_us(place: Place, identity: Identity) -> list[int]:
+    """Return when some thousand ticks of the board at ``place`` began, by its own clock; then it is started again.
+
+    The firmware ends meanwhile, so the board must be off. Raises LinkError or FlashError.
+    """
+    repl = _repl_of(place, identity)
+    if not repl:
+        raise LinkError(f"{place.label}: no port of its REPL is to be seen; {_PLUG_IN}")
+    _end_firmware(place)
+    try:
+        _until(repl, Kind.REPL, _TO_REPL_S)
+        return _examine(repl, identity.tick_hz).times_us
+    finally:
+        deploy.reset(repl.path)
+        _until(place.port, Kind.BOARD, _BOOT_S)
+
+
 def _repl_of(place: Place, identity: Identity) -> Port | None:
     """Return the port of the board's REPL: its link's, or one that has the chip's number; None if there is none.
 

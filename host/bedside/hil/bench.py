@@ -37,6 +37,10 @@ class Bench:
         """Let ``ticks`` pass without a word."""
         raise NotImplementedError
 
+    def now_s(self) -> float:
+        """Return the time by another clock than the board's, seconds."""
+        raise NotImplementedError
+
     def pace(self, ticks: int) -> None:
         """Let pass what is left of ``ticks`` since this was called last, as for a stream of commands."""
         self.pass_ticks(ticks)

@@ -81,6 +81,10 @@ class EmulatedBench(LiveBench):
         self._chip = chip
         self._take(link, cell)
 
+    def now_s(self) -> float:
+        """Return the chip's time, which the emulator keeps, seconds."""
+        return self._chip.seconds
+
     def pass_ticks(self, ticks: int) -> None:
         """Let ``ticks`` of the chip's time pass."""
         self._chip.run(ticks / self.tick_hz)

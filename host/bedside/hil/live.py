@@ -36,6 +36,7 @@ class LiveBench(Bench):
     """
 
     def __init__(self, port: str, baud: int, cell: Path | None = None) -> None:
+        self._baud = baud
         self._take(BoardLink(SerialPort(port, baud), f"port {port}"), cell)
 
     def _take(self, link: BoardLink, cell: Path | None) -> None:
@@ -46,6 +47,17 @@ class LiveBench(Bench):
         self.may_move = cell is not None
         self._due = 0.0
         super().__init__(known, identity.name, link, identity.tick_hz)
+
+    def now_s(self) -> float:
+        """Return this computer's time, seconds."""
+        return time.monotonic()
+
+    def reopen(self) -> None:
+        """Take the port again that was given back, whatever the board has been through meanwhile."""
+        port = self.link.port
+        self.link = BoardLink(SerialPort(port.name, self._baud), self.link.label)
+        self.link.identify()
+        self.configure()
 
     def recover(self) -> None:
         """Bring the board off and clear whatever it has."""

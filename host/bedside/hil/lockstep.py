@@ -37,6 +37,10 @@ class BoardBench(Bench):
         self.world = world
         self.plants: list[Plant] = [world.plants[joint.name] for joint in self.joints]
 
+    def now_s(self) -> float:
+        """Return the world's time, seconds."""
+        return self.world.ticks / self.tick_hz
+
     def pass_ticks(self, ticks: int) -> None:
         """Let ``ticks`` pass without a word."""
         self.world.advance(ticks)

@@ -35,6 +35,8 @@ TALKS, HOLDS, MOVES = "board", "bench", "mover"
 _SIMULATED = {"world", "chip", "run_micropython"}
 # What a test leaves for the report, beside its outcome.
 REQUIREMENTS = "requirements"
+# The first motion that failed.
+_FAILED = pytest.StashKey[str]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,6 +48,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--fixture", type=Path, help="a file that tells what is wired to that board")
     group.addoption("--no-motion", action="store_true", help="switch no drive on")
     group.addoption("--minutes", type=float, default=0.0, help="how long to move for endurance")
+    group.addoption("--named-to", type=Path, help="a file that gets which requirements each test names, as JSON")
     group.addoption("--results", type=Path, help="a file that gets the results, a line of JSON a test")
 
 
@@ -65,7 +68,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     _check_requirements(items)
     kept = [item for item in items if SUITE not in item.path.parents or _applies(item, target, config)]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
-    items[:] = kept
+    items[:] = kept if is_simulated(target) else sorted(kept, key=_boldness)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Tell which requirements each test names, if that was asked for."""
+    if path := session.config.getoption("--named-to"):
+        named = {item.nodeid: named_by(item) for item in session.items}
+        path.write_text(json.dumps(named), encoding="utf-8")
+
+
+def _boldness(item: pytest.Item) -> int:
+    """Return what must come first on a real board: talking, holding, homing, small motions, then the others."""
+    needs = set(getattr(item, "fixturenames", ()))
+    if MOVES not in needs:
+        return int(HOLDS in needs)
+    return {"test_home.py": 2, "test_moving.py": 3}.get(item.path.name, 4)
 
 
 def _check_requirements(items: list[pytest.Item]) -> None:
@@ -100,6 +118,8 @@ def _applies(item: pytest.Item, target: str, config: pytest.Config) -> bool:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Let a report carry which requirements its test shows."""
     report = yield
+    if report.failed and MOVES in getattr(item, "fixturenames", ()):
+        item.session.stash.setdefault(_FAILED, item.name)
     report.user_properties.append((REQUIREMENTS, named_by(item)))
     return report
 
@@ -225,15 +245,20 @@ def board(request: pytest.FixtureRequest, target: str, measures: Measures) -> It
 @pytest.fixture
 def bench(board: Bench) -> Bench:
     """A board that may be switched on, to hold where it is."""
+    if board.link.identity and board.link.identity.keys:
+        pytest.skip("its keys ask for a console's proof: take them off with 'bedside keys board CELL.toml --none'")
     return board
 
 
 @pytest.fixture
-def mover(board: Bench, target: str) -> Bench:
-    """A board whose joints may be moved."""
-    if isinstance(board, LiveBench) and not board.may_move:
-        pytest.skip("how this board's joints may move is not known: name its cell file with --cell")
-    return board
+def mover(bench: Bench, request: pytest.FixtureRequest) -> Bench:
+    """A board whose joints may be moved; a real one only as long as all that moved did so as it must."""
+    if isinstance(bench, LiveBench):
+        if not bench.may_move:
+            pytest.skip("how this board's joints may move is not known: name its cell file with --cell")
+        if failed := request.session.stash.get(_FAILED, ""):
+            pytest.skip(f"nothing is moved after a motion that failed: {failed}")
+    return bench
 
 
 @pytest.fixture

@@ -90,7 +90,9 @@ def _arguments(options: Options, results: Path) -> list[str]:
     given = [
         str(_SUITE),
         "-c",
-        str(_SUITE / "pytest.ini"),
+        str(_SUITE.with_suffix(".ini")),
+        "--rootdir",
+        str(_SUITE),
         "-p",
         "bedside.hil.plugin",
         "-p",

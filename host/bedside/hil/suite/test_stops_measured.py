@@ -11,13 +11,14 @@ from bedside.hil.measures import Measures
 from bedside.hil.motion import begin, reaches, seconds_for, stream, there_and_back
 from bedside.link import schema
 from bedside.link.blackbox import BlackBox, fetch, release
-from bedside.link.messages import OFF, RAMP
+from bedside.link.messages import HOLDING, OFF, RAMP
 from bedside.link.scale import MICRO
 
 # As the stop table holds stops: standstill this long after v/a, travel of so many times v^2 / 2a.
 STANDSTILL_MS, TRAVEL = 20, 1.1
-# A joint that is slower than this part of its highest speed stands.
+# A joint that is slower than this part of its highest speed for so long stands; what it does later is sag.
 STILL = 0.002
+STILL_MS = 50
 ROUNDING = 2e-3
 
 
@@ -37,6 +38,14 @@ def repeat(mover: Bench) -> None:
         mover.command_again()
 
 
+def pause_then_stop(mover: Bench) -> None:
+    """Pause, and stop before the hold has run out, so that what is kept is the pause."""
+    mover.state_command(schema.PAUSE)
+    while mover.tick(5).phase != HOLDING:
+        pass
+    mover.state_command(schema.STOP)
+
+
 def say(command: int) -> Callable[[Bench], None]:
     def act(mover: Bench) -> None:
         mover.state_command(command)
@@ -50,7 +59,7 @@ STOPS = {
     "the link falls silent": (fall_silent, "link"),
     "stop": (say(schema.STOP), ""),
     "disable": (say(schema.DISABLE), ""),
-    "pause": (say(schema.PAUSE), ""),
+    "pause": (pause_then_stop, ""),
 }
 
 
@@ -104,18 +113,31 @@ def judge_travel(mover: Bench, measures: Measures, box: BlackBox, what: str, ram
         speed = abs(places[ramp] - places[max(0, ramp - 10)]) / (min(10, ramp) / mover.tick_hz)
         limits = joint.limits
         allowed_ms = 1000 * speed / limits.stop_deceleration + STANDSTILL_MS
-        still = STILL * limits.velocity / mover.tick_hz * 10
-        moving = [k for k in range(ramp, len(places) - 10) if abs(places[k + 10] - places[k]) > still]
-        stands_ms = tick_ms * (moving[-1] + 1 - ramp) if moving else 0.0
-        travel = abs(places[-1] - places[ramp])
+        stands = standstill(places, ramp, STILL * limits.velocity / mover.tick_hz, round(STILL_MS / tick_ms))
+        stands_ms = tick_ms * (stands - ramp)
+        travel = abs(places[stands] - places[ramp])
+        sag = max(abs(place - places[stands]) for place in places[stands:])
         most = TRAVEL * speed * speed / (2 * limits.stop_deceleration) + speed * 2 / mover.tick_hz
         most += ROUNDING if joint.unit == "rad" else ROUNDING / 10
         measures.figure(f"{what}, {joint.name}: stands after", stands_ms, "ms", allowed_ms)
         measures.figure(f"{what}, {joint.name}: travel", 1000 * travel, f"m{joint.unit}", 1000 * most)
+        name = f"{what}, {joint.name}: moves after that"
+        measures.figure(name, 1000 * sag, f"m{joint.unit}", 1000 * limits.standstill)
         assert travel <= most, joint.name
         assert stands_ms <= allowed_ms, joint.name
+        assert sag <= limits.standstill, joint.name
         curves[f"{joint.name}, m{joint.unit}"] = [1000 * (place - places[-1]) for place in places]
     off = next((k for k, line in enumerate(lines) if k > ramp and line.phase == OFF), None)
     marks = {"ramp": 0.0} | ({"torque off": tick_ms * (off - ramp)} if off is not None else {})
     shown = [tick_ms * (time - times[ramp]) for time in times]
     measures.curve(f"Stop: {what}", shown, curves, x_label="ms from the ramp", y_label="to standstill", marks=marks)
+
+
+def standstill(places: list[float], ramp: int, still: float, ticks: int) -> int:
+    """Return from when on a joint moves by less than ``still`` a tick, over each 10 of ``ticks`` ticks."""
+    quiet = 0
+    for k in range(ramp, len(places) - 10):
+        quiet = quiet + 1 if abs(places[k + 10] - places[k]) <= 10 * still else 0
+        if quiet == ticks:
+            return k + 1 - ticks
+    return len(places) - 1

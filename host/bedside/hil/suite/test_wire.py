@@ -22,6 +22,8 @@ SENSELESS = {
     "proof-unknown-key",
     "proof-wrong",
     "proof-stale",
+    # A part of the black box that is not there.
+    "configuration",
 }
 
 
