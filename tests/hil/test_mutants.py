@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -36,9 +37,10 @@ def test_a_fault_made_by_hand_is_caught(copy: Path, mutant: Path) -> None:
     source = broken.read_text(encoding="utf-8")
     assert source.count(fault["old"]) == 1, "the fault's place is gone or not unique; write it anew"
     broken.write_text(source.replace(fault["old"], fault["new"]), encoding="utf-8")
+    output = copy / "hil"
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *fault["caught_by"].split()],
+            [sys.executable, "-m", "bedside.cli", "hil", "sim", "--only", fault["caught_by"], "--output", str(output)],
             cwd=copy,
             env={**os.environ, "PYTHONPATH": str(copy / "host")},
             capture_output=True,
@@ -48,5 +50,13 @@ def test_a_fault_made_by_hand_is_caught(copy: Path, mutant: Path) -> None:
         )
     finally:
         broken.write_text(source, encoding="utf-8")
-    # 1 is failed tests; anything else is a test that cannot be run.
-    assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout[-3000:]
+    assert done.returncode == 1, done.stdout[-3000:]
+    outcomes = [
+        (test["test"].rpartition("::")[2].partition("[")[0], test["outcome"])
+        for test in json.loads((output / "report.json").read_text())["tests"]
+    ]
+    assert (fault["caught_by"], "failed") in outcomes, done.stdout[-3000:]
+
+
+def test_twenty_faults_and_more_are_tried() -> None:
+    assert len(MUTANTS) >= 20

@@ -27,7 +27,8 @@ def test_they_come_at_the_rate_that_the_board_tells(board: Bench, measures: Meas
     rate = (after.tick - before.tick) / (board.now_s() - begun)
     measures.figure("tick rate", rate, "Hz")
     measures.figure("late ticks", after.late_ticks - before.late_ticks, "")
-    assert rate == pytest.approx(board.tick_hz, rel=RATE_OFF)
+    assert board.link.identity
+    assert rate == pytest.approx(board.link.identity.tick_hz, rel=RATE_OFF)
 
 
 def test_they_come_evenly_by_the_boards_own_clock(
