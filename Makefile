@@ -89,9 +89,9 @@ lint: .venv/installed .venv/typings-esp32 .venv/typings-rp2
 
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q \
-	  --group dev --extra demo --extra flash pyproject.toml -o requirements.lock
+	  --group dev --extra demo --extra flash --extra hil pyproject.toml -o requirements.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q \
-	  --extra demo --extra flash -c requirements.lock pyproject.toml -o requirements-run.lock
+	  --extra demo --extra flash --extra hil -c requirements.lock pyproject.toml -o requirements-run.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q \
 	  --group bench -c requirements.lock pyproject.toml -o requirements-bench.lock
 	for chip in esp32 rp2; do echo "micropython-$$chip-stubs micropython-stdlib-stubs" | tr ' ' '\n' | \
