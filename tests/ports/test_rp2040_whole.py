@@ -16,6 +16,12 @@ from typing import Any
 import pytest
 
 from bedside import chips
+from bedside.cell import load_cell
+from bedside.hil import emulated
+from bedside.hil.motion import begin, stream, there_and_back
+from bedside.hil.target import TargetError
+from bedside.link import schema
+from bedside.link.messages import RUN
 from bedside.sim.board import interpreter
 from rp2040 import whole
 
@@ -129,6 +135,33 @@ def chip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[UnixChip]:
 def test_the_whole_firmware_boots_moves_and_stops(chip: UnixChip) -> None:
     told = whole.whole(chip, chip)  # type: ignore[arg-type]
     assert "enabled, moved 80 mrad" in told
+
+
+def test_the_suite_for_any_board_has_it_as_a_bench_whose_time_is_the_chips(chip: UnixChip) -> None:
+    whole.put(chip, load_cell(emulated.CELL))  # type: ignore[arg-type]
+    bench = emulated.EmulatedBench(chip, emulated.boot(chip, chip), emulated.CELL)
+    bench.recover()
+    bench.configure()
+    assert bench.may_move
+    assert bench.link.identity
+    assert bench.link.identity.build
+    start = begin(bench)
+    record = stream(bench, there_and_back(start, [0.05] * len(start), [1.0] * len(start)), 0.5)
+    assert record.last
+    assert record.last.phase == RUN
+    assert record.positions[-1] == pytest.approx([at + 0.05 for at in start], abs=0.01)
+    bench.state_command(schema.STOP)
+    bench.until_off()
+
+
+def test_a_chip_whose_firmware_does_not_boot_tells_what_its_console_said(
+    chip: UnixChip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(emulated, "_BOOT_S", 1)
+    chip.sabotage = "import machine\ndel machine.unique_id"
+    whole.put(chip, load_cell(emulated.CELL))  # type: ignore[arg-type]
+    with pytest.raises(TargetError, match=r"(?s)does not answer.*unique_id"):
+        emulated.boot(chip, chip)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bedside.cell import load_cell
+from bedside.errors import LinkError
 from bedside.hil.live import LiveBench
 from bedside.hil.target import RP2040, TargetError, tool
 from bedside.link.board import BoardLink
@@ -15,6 +16,8 @@ from bedside.link.port import SerialPort
 from bedside.places import BOARDS
 
 UART, BAUD = 0, 1_000_000
+# Its joints' motors are simulated by the board itself.
+CELL = BOARDS / "cells" / "bench-pico.toml"
 # To boot, and to hash and load all modules, in seconds of the chip's time.
 _BOOT_S = 5.0
 
@@ -90,13 +93,15 @@ class EmulatedBench(LiveBench):
         self._chip.run(ticks / self.tick_hz)
 
 
+def check(uf2: Path) -> None:
+    """Raise BedsideError unless ``uf2`` is a program for an RP2040, and the emulator is here."""
+    tool("rp2040.uf2", f"{RP2040}{uf2}").read(uf2)
+
+
 def bench(uf2: Path) -> EmulatedBench:
     """Return the board that the MicroPython in ``uf2`` makes of an emulated chip. Raises BedsideError."""
     chip, link = _booted(uf2)
     return EmulatedBench(chip, link, CELL)
-
-
-CELL = BOARDS / "cells" / "bench-pico.toml"
 
 
 @functools.cache
@@ -117,7 +122,7 @@ def boot(chip: Chip, repl: Any) -> ChipLink:
     while True:
         try:
             link.identify()
-        except Exception as error:
+        except LinkError as error:
             if chip.seconds > end:
                 told = repl.told().decode(errors="replace").strip() or "nothing"
                 raise TargetError(f"the firmware does not answer ({error}); its console says: {told}") from None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bedside.errors import BedsideError
-from bedside.hil import dialogue, facts, report
+from bedside.hil import dialogue, emulated, facts, report
 from bedside.hil.live import LiveBench
 from bedside.hil.target import TargetError, chip_of, is_simulated, uf2_of
 from bedside.link.messages import Identity
@@ -43,10 +43,11 @@ def run(options: Options) -> None:
     except ImportError:
         raise BedsideError("the suite needs pytest: install Bedside with its extra, bedside[hil]") from None
     _check(options)
-    identity = None
     if is_simulated(options.target):
         chip_of(options.target)
-    elif not uf2_of(options.target):
+    elif uf2 := uf2_of(options.target):
+        emulated.check(uf2)
+    else:
         identity = _identify(options)
         dialogue.agree(options, identity)
     try:
