@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from bedside.cell import Cell
+from bedside.hil.fixture import Jumper, Power
 from bedside.joint import Joint
 from bedside.link import frames, schema
 from bedside.link.board import BoardLink
@@ -44,6 +46,18 @@ class Bench:
     def pace(self, ticks: int) -> None:
         """Let pass what is left of ``ticks`` since this was called last, as for a stream of commands."""
         self.pass_ticks(ticks)
+
+    @property
+    def unplugs(self) -> bool:
+        """Whether ``plug`` can take a wire away by itself; else it is there as long as somebody leaves it."""
+        return False
+
+    def plug(self, jumpers: Sequence[Jumper]) -> None:
+        """Let these jumpers, and no others, be there, as far as that is not for a person to do."""
+
+    def power(self, power: Power, is_on: bool) -> None:
+        """Switch the board's supply; when it comes on, wait until the board answers. Raises BedsideError."""
+        raise NotImplementedError
 
     def close(self) -> None:
         """Give the board back."""

@@ -6,7 +6,9 @@ import time
 from pathlib import Path
 
 from bedside.cell import Arm, BoardSlot, Cell, load_cell
+from bedside.errors import LinkError
 from bedside.hil.bench import KEEP_ALIVE_TICKS, Bench
+from bedside.hil.fixture import Power, switch
 from bedside.hil.lockstep import PSM
 from bedside.hil.target import TargetError
 from bedside.link import schema
@@ -58,6 +60,26 @@ class LiveBench(Bench):
         self.link = BoardLink(SerialPort(port.name, self._baud), self.link.label)
         self.link.identify()
         self.configure()
+
+    def power(self, power: Power, is_on: bool) -> None:
+        """Switch the board's supply; when it comes on, wait until the board answers. Raises BedsideError."""
+        switch(power, is_on)
+        if not is_on:
+            # A port of the board's own goes with its supply.
+            self.link.port.close()
+            return
+        end = time.monotonic() + power.boot_s
+        while True:
+            try:
+                port = self.link.port.name
+                self.link = BoardLink(SerialPort(port, self._baud), self.link.label)
+                self.link.identify()
+            except LinkError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.2)
+            else:
+                return
 
     def recover(self) -> None:
         """Bring the board off and clear whatever it has."""

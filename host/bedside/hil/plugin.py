@@ -18,12 +18,13 @@ from bedside.bridge.connect import close, configure, connect
 from bedside.cell import Cell, load_cell
 from bedside.hil import emulated
 from bedside.hil.bench import Bench
+from bedside.hil.fixture import Fixture, load_fixture
 from bedside.hil.live import LiveBench
 from bedside.hil.lockstep import PSM, BoardBench, alone
 from bedside.hil.measures import Measures
 from bedside.hil.requirements import requirements
 from bedside.hil.target import CORTEX_M3, SIM, TargetError, chip_of, is_simulated, uf2_of
-from bedside.places import FIRMWARE
+from bedside.places import BOARDS, FIRMWARE
 from bedside.sim.board import Chip, interpreter, unix_port
 from bedside.sim.world import World
 
@@ -278,6 +279,15 @@ def run_micropython() -> Callable[..., bytes]:
         return done.stdout
 
     return run
+
+
+@pytest.fixture(scope="session")
+def fixture(request: pytest.FixtureRequest, target: str) -> Fixture | None:
+    """What is wired to the board, None if nobody has said so."""
+    named = request.config.getoption("--fixture")
+    if is_simulated(target):
+        named = BOARDS / "fixtures" / "sim.toml"
+    return load_fixture(named) if named else None
 
 
 @pytest.fixture

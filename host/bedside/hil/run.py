@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bedside.errors import BedsideError
 from bedside.hil import dialogue, emulated, facts, report
+from bedside.hil.fixture import load_fixture
 from bedside.hil.live import LiveBench
 from bedside.hil.target import TargetError, chip_of, is_simulated, uf2_of
 from bedside.link.messages import Identity
@@ -77,6 +78,8 @@ def _check(options: Options) -> None:
     for path in (options.cell, options.fixture, uf2_of(options.target)):
         if path and not path.is_file():
             raise TargetError(f"{path}: there is no such file")
+    if options.fixture:
+        load_fixture(options.fixture)
 
 
 def _identify(options: Options) -> Identity:
