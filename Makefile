@@ -18,7 +18,8 @@ demo: .venv/installed
 test: .venv/installed
 	$(BIN)/pytest -m real_time
 	$(BIN)/pytest -n 2 -m "not real_time"
-	$(BIN)/pytest -n 2 --target cortex-m3 host/bedside/hil/suite
+	@PYTHONPATH=tools $(BIN)/python -m cortex_m3.missing || \
+	  $(BIN)/bedside hil cortex-m3 --jobs 2 --output build/hil-cortex-m3
 
 # The suite on the board behind PORT, with what HIL says besides, such as HIL="--cell my-arm.toml"; without, on a simulated arm.
 hil: .venv/installed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bedside.errors import BedsideError
@@ -32,7 +32,7 @@ SAG = {"rad": 2e-3, "m": 1e-4}
 class Result:
     """One failure, once. Times in ms after it; of travel and sag the worst joint's part of what is allowed.
 
-    ``wrong`` says which limits were exceeded.
+    ``wrong`` says which limits were exceeded; ``course`` is the fastest joint's part of its speed limit, by ms.
     """
 
     noticed_by: str
@@ -44,6 +44,7 @@ class Result:
     ends_in: str
     again: str
     wrong: list[str]
+    course: list[float] = field(default_factory=list)
 
 
 def inject(failure: Failure, moment: int, chip: Chip = unix_port) -> Result:
@@ -85,6 +86,8 @@ def _measured(arm: Rig) -> Result:
     record = arm.record
     noticed_tick, _, noticed_by = min(record.notices, default=(arm.begun, "", "–"))
     result = Result(noticed_by, noticed_tick - arm.begun, 0, 0, 0.0, 0.0, "", "", [])
+    tops = [joint.limits.velocity for joint in arm.cell.joint]
+    result.course = [max(abs(v) / top for v, top in zip(tick, tops, strict=True)) for tick in record.speeds]
     for slot in arm.cell.board:
         if slot.name not in record.left_run:
             result.wrong.append(f"{slot.name} did not stop")
