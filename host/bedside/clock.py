@@ -13,6 +13,8 @@ from collections.abc import Iterator
 
 _TFD_TIMER_ABSTIME = 1
 _FLAGS = os.O_NONBLOCK | os.O_CLOEXEC
+# Whoever keeps to a period of some milliseconds and begins later than this has disturbed somebody.
+LATE_NS = 1_000_000
 
 
 class _Itimerspec(ctypes.Structure):
@@ -42,11 +44,15 @@ class _Timer:
 
 
 class PeriodicTimer(_Timer):
-    """A timer that is readable once each period; it does not drift."""
+    """A timer that is readable once each period; it does not drift.
+
+    ``late`` counts the periods that were asked for more than ``LATE_NS`` after their end.
+    """
 
     def __init__(self, period_ns: int) -> None:
         super().__init__()
         self.due_ns = time.monotonic_ns() + period_ns
+        self.late = 0
         self._period_ns = period_ns
         self._arm(self.due_ns, period_ns)
 
@@ -56,6 +62,9 @@ class PeriodicTimer(_Timer):
             periods = int.from_bytes(os.read(self.fd, 8), "little")
         except BlockingIOError:
             return 0
+        overdue_ns = time.monotonic_ns() - self.due_ns - LATE_NS
+        if overdue_ns > 0:
+            self.late += min(periods, 1 + overdue_ns // self._period_ns)
         self.due_ns += periods * self._period_ns
         return periods
 

@@ -51,12 +51,14 @@ class Arm:
     """The boards of a cell as one arm. ``tell`` gets a line of text for each fault and refusal.
 
     ``gone`` holds the boards whose port has disappeared, ``failure`` why; the other boards are stopped then.
+    ``late_cycles`` are the caller's to count, and told with the rest.
     """
 
     def __init__(self, cell: Cell, links: list[BoardLink], tell: Callable[[str], None]) -> None:
         self.cell = cell
         self.links = links
         self.missed_cycles = 0
+        self.late_cycles = 0
         self.cycles = 0
         self.round_us = 0
         self._tell = tell
@@ -123,7 +125,7 @@ class Arm:
 
     def feedback(self) -> protocol.Feedback:
         """Return the arm's state as the console is told it; a board that was never heard is at 0 and not homed."""
-        return self._joined.feedback(self.cycles, self.missed_cycles, self.round_us)
+        return self._joined.feedback(self.cycles, self.missed_cycles, self.round_us, self.late_cycles)
 
     # ---- what it is told -----------------------------------------------------------------
 

@@ -68,7 +68,7 @@ class Joined:
                 setpoints[index] = (position + error) / MICRO
         return setpoints
 
-    def feedback(self, cycle: int, missed: int, round_us: int) -> protocol.Feedback:
+    def feedback(self, cycle: int, missed: int, round_us: int, late: int) -> protocol.Feedback:
         """Return what the console is told; a board that was never heard is at 0 and not homed."""
         joints = bytearray(_UNHEARD * len(self.drives))
         boards = b""
@@ -83,4 +83,4 @@ class Joined:
             seq = min(seq, latest.operator_seq)
             for at, to in places:
                 joints[to] = latest.packed_joints[at]
-        return protocol.Feedback(seq, cycle, missed, round_us, self.state, boards, bytes(joints))
+        return protocol.Feedback(seq, cycle, missed, round_us, self.state, boards, bytes(joints), late)

@@ -65,6 +65,7 @@ class Bridge:
                             self._consoles()
                         elif fd == timer.fd:
                             if timer.expirations():
+                                arm.late_cycles = timer.late
                                 self._cycle()
                         elif fd == self._alarm.fd:
                             self._play()

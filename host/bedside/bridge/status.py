@@ -64,7 +64,7 @@ def table_of(feedback: protocol.Feedback, joints: list[str], units: list[str]) -
     phases = {PHASES[board[2]] for board in feedback.boards}
     late = sum(board[5] for board in feedback.boards)
     title = f"{STATES[feedback.state]} ({', '.join(sorted(phases))})  round {feedback.round_us} us  "
-    title += f"missed {feedback.missed}/{feedback.cycle} cycles  late ticks {late}"
+    title += f"missed {feedback.missed}/{feedback.cycle} cycles, late {feedback.late}  late ticks {late}"
     return joint_table(feedback, joints, units, title)
 
 

@@ -116,10 +116,11 @@ class Feedback(Struct, array_like=True, tag=3):
     """What the arm does, as its boards said it.
 
     ``seq`` is the newest command that every board has taken, ``round_us`` the time from the frames out to all answers
-    in, ``missed`` the number of cycles in which a board did not answer. The two packed fields are little-endian 32-bit
-    integers, several times cheaper to write and read than as many CBOR items: for each board tick, state, phase, cause,
-    operator age, late ticks and refused frames; for each joint position, setpoint minus position, velocity (all in
-    millionths), output (Q15) and flags. The properties give SI units.
+    in, ``missed`` the number of cycles in which a board did not answer, ``late`` of those that the bridge began more
+    than a millisecond late. The two packed fields are little-endian 32-bit integers, several times cheaper to write and
+    read than as many CBOR items: for each board tick, state, phase, cause, operator age, late ticks and refused frames;
+    for each joint position, setpoint minus position, velocity (all in millionths), output (Q15) and flags. The
+    properties give SI units.
     """
 
     seq: int
@@ -129,6 +130,7 @@ class Feedback(Struct, array_like=True, tag=3):
     state: int
     packed_boards: bytes
     packed_joints: bytes
+    late: int = 0
 
     @property
     def boards(self) -> list[list[int]]:
