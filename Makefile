@@ -1,5 +1,5 @@
 # make demo · make test · make hil · make test-rp2040 · make fuzz · make bench · make stops · make attacks · make wan
-# make wiring · make hazards · make bundle · make sbom · make lint: each installs what it needs first.
+# make scale · make endurance · make wiring · make hazards · make bundle · make sbom · make lint: each installs what it needs first.
 
 PYTHON ?= python3
 PORT ?=
@@ -7,9 +7,10 @@ UF2 ?=
 HIL ?=
 BIN := .venv/bin
 RECORDING ?=
+PAGE ?=
 PROFILE ?=
 
-.PHONY: demo test hil test-rp2040 fuzz bench stops attacks wan wiring hazards bundle sbom lint lock clean
+.PHONY: demo test hil test-rp2040 fuzz bench stops attacks wan scale endurance wiring hazards bundle sbom lint lock clean
 
 demo: .venv/installed
 	$(BIN)/bedside demo $(if $(RECORDING),--recording $(RECORDING))
@@ -34,7 +35,7 @@ fuzz: .venv/installed
 	FUZZ_ROUNDS=50 $(BIN)/pytest -v tests/wire/test_fuzz.py
 
 bench: .venv/installed .venv/installed-bench
-	PYTHONPATH=tools $(BIN)/python tools/bench/run.py
+	PYTHONPATH=tools $(BIN)/python tools/bench/run.py $(if $(PAGE),--page)
 
 # Writes the table of docs/safety.md; fails if a stop is beyond its limits.
 stops: .venv/installed
@@ -47,6 +48,10 @@ attacks: .venv/installed
 # Bad networks and outages, beside TLS over TCP (as root) and plain UDP; PROFILE is one network instead of all.
 wan: .venv/installed
 	PYTHONPATH=tools $(BIN)/python -m wan $(if $(PROFILE),--profile $(PROFILE)) $(if $(RECORDING),--recording $(RECORDING))
+
+# Arms of 1 to 8 boards at 1 kHz; fails if the bridge is late. PAGE=1 writes the table into docs/performance.md.
+scale: .venv/installed
+	PYTHONPATH=tools $(BIN)/python -m scale $(if $(PAGE),--page)
 
 # Writes the pin tables of docs/wiring.md from boards/*.toml.
 wiring: .venv/installed

@@ -10,9 +10,8 @@ import threading
 import tty
 from collections.abc import Iterator
 
-from round_trip import boards_cpu
-
 from bedside.sim.board import interpreter
+from scale.boards import boards_cpu
 
 _CTRL_A = b"\x01"
 

@@ -6,6 +6,7 @@ figures are medians over them, so that a busy neighbour disturbs all alike.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import statistics
@@ -20,13 +21,16 @@ from repl_board import repl_board
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
-from round_trip import bridge, echoes, host_and_boards_apart
+from round_trip import round_trips
 
 from bedside.errors import SurgeonError
 from bedside.places import BOARDS, FIRMWARE
 from bedside.sim.board import interpreter
 from cortex_m3 import board as cortex_m3
 from cortex_m3 import counts
+from scale.boards import host_and_boards_apart
+from scale.echoes import echoes
+from scale.page import write_table
 
 HERE = Path(__file__).parent
 OUTPUT = Path("build/bench")
@@ -34,6 +38,10 @@ ROUNDS = 5
 SECONDS = 4.0
 BELAY_CALLS = 300
 ATTEMPTS = 6
+HEADS = ["what", "Bedside", "beside", "takes", "ratio", "held to"]
+NOTE = f"medians of {ROUNDS} alternating runs on this machine"
+COUNTED_HEADS = ["what", "mean", "largest", "budget"]
+COUNTED_NOTE = "instructions on the emulated Cortex-M3, the same in every run"
 
 
 @dataclass
@@ -99,7 +107,7 @@ def undisturbed(cell: Path, folder: Path) -> tuple[list[int], list[int]]:
     """Measure the bridge; again if this machine stalled for so long that the arm stopped, as it should."""
     for attempt in range(ATTEMPTS):
         try:
-            return bridge(cell, folder, SECONDS)
+            return round_trips(cell, folder, SECONDS)
         except SurgeonError:
             if attempt == ATTEMPTS - 1:
                 raise
@@ -129,7 +137,10 @@ def slower(what: str, ours: float, other: str, others: float, at_most: float) ->
 
 
 def main() -> None:
-    """Run all contestants in turn, print the table, write results.json."""
+    """Run all contestants in turn, print the tables, write results.json."""
+    parser = argparse.ArgumentParser(prog="make bench")
+    parser.add_argument("--page", action="store_true", help="write the tables into docs/performance.md, too")
+    arguments = parser.parse_args()
     board: dict[str, list[float]] = {}
     trips: dict[str, list[list[float]]] = {"echo": [], "round": [], "console": [], "belay": []}
     with host_and_boards_apart(), tempfile.TemporaryDirectory(prefix="bedside-") as folder, Progress() as progress:
@@ -166,6 +177,10 @@ def main() -> None:
     result = {"figures": [asdict(figure) for figure in figures], "p50_us": half, "p99_us": tail, "ns": ns}
     result["instructions"] = instructions
     (OUTPUT / "results.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    if arguments.page:
+        write_table("make bench", HEADS, list(map(cells, figures)), NOTE)
+        if instructions:
+            write_table("make bench (instructions)", COUNTED_HEADS, counted_cells(instructions), COUNTED_NOTE)
 
 
 def counted() -> dict[str, tuple[int, int]]:
@@ -175,27 +190,41 @@ def counted() -> dict[str, tuple[int, int]]:
     if missing:
         console.print(f"no instruction counts: {missing}")
         return {}
-    found, most = counts.counts(), counts.budgets()
-    table = Table(title="instructions on the emulated Cortex-M3, the same in every run", title_justify="left")
-    for column in ("what", "mean", "largest", "budget"):
+    found = counts.counts()
+    table = Table(title=COUNTED_NOTE, title_justify="left")
+    for column in COUNTED_HEADS:
         table.add_column(column, justify="left" if column == "what" else "right")
-    for name, (mean, largest) in found.items():
-        table.add_row(name, f"{mean:,}", f"{largest:,}", f"{most[name]:,}" if name in most else "")
+    for line in counted_cells(found):
+        table.add_row(*line)
     console.print(table)
     fewer = found["joint_tick_plain_float"][0] / found["joint_tick"][0]
     console.print(f"joint tick: {fewer:.1f}x fewer than plain float Python with the same checks (held to >= 25x)")
     return found
 
 
+def counted_cells(found: dict[str, tuple[int, int]]) -> list[list[str]]:
+    """Return what ``COUNTED_HEADS`` names, by part."""
+    most = counts.budgets()
+    return [
+        [name, f"{mean:,}", f"{largest:,}", f"{most[name]:,}" if name in most else ""]
+        for name, (mean, largest) in found.items()
+    ]
+
+
+def cells(figure: Figure) -> list[str]:
+    """Return what ``HEADS`` names."""
+    verdict = f"{figure.held_to} {'met' if figure.met else 'MISSED'}" if figure.held_to else ""
+    numbers = [f"{figure.ours:,.0f} {figure.unit}", figure.other, f"{figure.others:,.0f} {figure.unit}"]
+    return [figure.what, *numbers, f"{figure.ratio:.2f}", verdict]
+
+
 def show(figures: list[Figure]) -> None:
     """Print the table."""
-    table = Table(title=f"medians of {ROUNDS} alternating runs on this machine", title_justify="left")
-    for column in ("what", "Bedside", "beside", "", "ratio", "held to"):
-        table.add_column(column, justify="right" if column in ("Bedside", "", "ratio") else "left")
+    table = Table(title=NOTE, title_justify="left")
+    for column in HEADS:
+        table.add_column(column, justify="right" if column in ("Bedside", "takes", "ratio") else "left")
     for figure in figures:
-        verdict = f"{figure.held_to} {'met' if figure.met else 'MISSED'}" if figure.held_to else ""
-        numbers = f"{figure.ours:,.0f} {figure.unit}", figure.other, f"{figure.others:,.0f} {figure.unit}"
-        table.add_row(figure.what, *numbers, f"{figure.ratio:.2f}", verdict)
+        table.add_row(*cells(figure))
     console = Console(width=None if Console().is_terminal else 140)
     console.print(table)
     console.print(f"results: {OUTPUT / 'results.json'}")
