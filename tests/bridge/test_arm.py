@@ -11,7 +11,7 @@ from bedside.cell import Cell
 from bedside.errors import LinkError, SurgeonError
 from bedside.link import schema
 from bedside.link.messages import DISABLED, ENABLED, FAULT, OFF, PAUSED, RAMP, RUN
-from bedside.sim.board import BRAKE_RELEASE
+from bedside.sim.board import BRAKE_RELEASE, LOCAL_OFF
 from bedside.sim.world import World
 from bedside.surgeon.protocol import ServoJp
 from lockstep import Operator
@@ -221,16 +221,9 @@ def test_a_stop_keeps_the_fault_and_only_disable_clears_it(operator: Operator, w
 
 def test_when_one_board_refuses_to_be_enabled_none_is(operator: Operator, world: World) -> None:
     operator.serve(1)
-    links = operator.arm.links
-    ask = links[2].ask
-
-    def refuse(message: list[int]) -> object:
-        if message[0] == schema.STATE_COMMAND:
-            raise LinkError("refused")
-        return ask(message)
-
-    links[2].ask = refuse  # type: ignore[method-assign, assignment]
-    with pytest.raises(LinkError, match="refused"):
+    world.boards[0].switches = LOCAL_OFF
+    world.advance(1)
+    with pytest.raises(LinkError, match=r"psm1-base.*switch"):
         operator.arm.enable(1, 200.0)
     operator.serve(100)
     assert operator.arm.is_off

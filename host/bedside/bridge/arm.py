@@ -15,7 +15,7 @@ from bedside.bridge.reports import Reports
 from bedside.cell import Cell
 from bedside.errors import BedsideError, LinkError, SurgeonError
 from bedside.link import schema
-from bedside.link.board import BoardLink
+from bedside.link.board import BoardLink, ask_all
 from bedside.link.messages import (
     BUILDING,
     DISABLED,
@@ -147,12 +147,11 @@ class Arm:
         self._command_hz = command_hz
         self._presence.begin()
         try:
-            for board, link in enumerate(self.links):
-                self._joined.latest[board] = answer = link.ask([schema.STATE_COMMAND, 0, seq, schema.ENABLE])
-                self._enabled_tick[board] = answer.tick
+            self._ask_all([schema.STATE_COMMAND, 0, seq, schema.ENABLE])
         except BedsideError:
             self.stop()
             raise
+        self._enabled_tick = [latest.tick if latest else 0 for latest in self._joined.latest]
         self._begin_following(seq)
         self._engaged = True
         self._stopping = False
@@ -179,8 +178,7 @@ class Arm:
         if any(latest is None or latest.phase != HOLDING or latest.state != PAUSED for latest in self._joined.latest):
             raise SurgeonError("the arm has not come to rest in PAUSED on every board; try again, or disable it")
         try:
-            for board, link in enumerate(self.links):
-                self._joined.latest[board] = link.ask([schema.STATE_COMMAND, 0, seq, schema.RESUME])
+            self._ask_all([schema.STATE_COMMAND, 0, seq, schema.RESUME])
         except BedsideError:
             self.stop()
             raise
@@ -253,8 +251,7 @@ class Arm:
         """Let the joints forget where they are, but for those whose encoder tells. Raises BedsideError."""
         if not self.is_off:
             raise SurgeonError("unhome is possible in DISABLED only")
-        for board, link in enumerate(self.links):
-            self._joined.latest[board] = link.ask([schema.STATE_COMMAND, 0, max(0, self.operator_seq), schema.UNHOME])
+        self._ask_all([schema.STATE_COMMAND, 0, max(0, self.operator_seq), schema.UNHOME])
 
     def cycle(self, now_ns: int) -> None:
         """End a cycle: count who did not answer, and cover silence with keep-alives."""
@@ -312,6 +309,10 @@ class Arm:
             raise SurgeonError("the arm is paused; send resume, then begin where it is")
         if self.state != ENABLED:
             raise SurgeonError(f"the arm is not ENABLED on every board yet, it is {STATES[self.state]}")
+
+    def _ask_all(self, message: list[int]) -> None:
+        """Ask every board the same, and note what they answer. Raises LinkError."""
+        ask_all(self.links, [list(message) for _ in self.links], self._joined.latest.__setitem__)
 
     def _begin_round(self, now_ns: int) -> None:
         self._waiting = 0

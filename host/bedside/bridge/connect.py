@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain, zip_longest
 
 from bedside.boardfile import board_config, canonical, load_board_type
 from bedside.cell import BoardSlot, Cell
 from bedside.errors import BedsideError, LinkError
 from bedside.link import blackbox, causes, scale
-from bedside.link.board import BoardLink
+from bedside.link.board import BoardLink, ask_all
 from bedside.link.messages import RESET_CAUSES, Identity
 from bedside.link.port import SerialPort
 
@@ -116,13 +117,16 @@ def _check(cell: Cell, slot: BoardSlot, identity: Identity) -> None:
 
 def configure(cell: Cell, links: list[BoardLink], command_hz: float) -> None:
     """Identify each board again (it may have restarted) and configure it. Raises LinkError or CellError."""
+    of_boards: list[list[list[int]]] = []
     for slot, link in zip(cell.board, links, strict=True):
         identity = link.identify()
         _check(cell, slot, identity)
-        for _, joint in cell.joints_of(slot.name):
-            for message in scale.joint_messages(joint, identity.tick_hz):
-                link.ask(message)
-        link.ask(scale.board_message(cell, slot.name, command_hz))
+        of_joints = (scale.joint_messages(joint, identity.tick_hz) for _, joint in cell.joints_of(slot.name))
+        of_boards.append([*chain.from_iterable(of_joints), scale.board_message(cell, slot.name, command_hz)])
+    # A board takes one at a time, but need not wait for the others.
+    for at_once in zip_longest(*of_boards):
+        asked = [(link, message) for link, message in zip(links, at_once, strict=True) if message]
+        ask_all([link for link, _ in asked], [message for _, message in asked])
 
 
 def close(links: list[BoardLink]) -> None:

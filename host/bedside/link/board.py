@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import select
 import time
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar
 
 from bedside.errors import LinkError
 from bedside.link import causes, frames, schema
@@ -90,26 +91,20 @@ class BoardLink:
 
         Raises LinkError when the board refuses the message or does not answer.
         """
-        seq = self.send(message)
+        question = Question(self, message, kind)
         deadline = time.monotonic() + ANSWER_S
-        refusal: Event | None = None
-        faults: list[Message] = []
-        try:
-            while time.monotonic() < deadline:
-                for answer in self.wait(deadline):
-                    if isinstance(answer, Event):
-                        if answer.is_fault:
-                            faults.append(answer)
-                        else:
-                            refusal = answer
-                    elif isinstance(answer, (kind, Feedback)) and answer.link_seq == seq:
-                        if refusal:
-                            raise LinkError(causes.explain(refusal, self.label))
-                        if isinstance(answer, kind):
-                            return answer
-        finally:
-            self._faults += faults
-        raise LinkError(f"{self.label}: no answer on port {self.port.name}; check power and cable")
+        while time.monotonic() < deadline:
+            if answer := question.take(self.wait(deadline)):
+                return answer
+        raise self.silent()
+
+    def keep(self, fault: Event) -> None:
+        """Keep a fault for the next ``receive``."""
+        self._faults.append(fault)
+
+    def silent(self) -> LinkError:
+        """Return the error that the board does not answer."""
+        return LinkError(f"{self.label}: no answer on port {self.port.name}; check power and cable")
 
     def wait(self, deadline: float) -> list[Message]:
         """Return what comes before ``deadline`` (monotonic seconds), perhaps nothing."""
@@ -129,3 +124,61 @@ class BoardLink:
             )
         self.identity = identity
         return identity
+
+
+class Question(Generic[Answer]):
+    """A message that ``link``'s board has been sent, and the answer of ``kind`` that is to come."""
+
+    def __init__(self, link: BoardLink, message: list[Any], kind: type[Answer]) -> None:
+        self.link = link
+        self._kind: type[Answer] = kind
+        self._refusal: Event | None = None
+        self._seq = link.send(message)
+
+    def take(self, came: list[Message]) -> Answer | None:
+        """Return the answer if it is in what ``came``; faults are kept. Raises LinkError when the board refuses."""
+        found: Answer | None = None
+        for message in came:
+            if isinstance(message, Event):
+                if message.is_fault:
+                    self.link.keep(message)
+                else:
+                    self._refusal = message
+            elif isinstance(message, (self._kind, Feedback)) and message.link_seq == self._seq:
+                if self._refusal:
+                    raise LinkError(causes.explain(self._refusal, self.link.label))
+                if isinstance(message, self._kind):
+                    found = message
+        return found
+
+
+def ask_all(
+    links: Sequence[BoardLink],
+    messages: Sequence[list[Any]],
+    answered: Callable[[int, Feedback], None] = lambda place, feedback: None,
+) -> None:
+    """Send each board its message and wait for the feedback of all, which takes hardly longer than that of one.
+
+    ``answered`` is told each answer, with its place among the ``links``. Raises LinkError, when all that is to come has
+    come, for a board that refuses or does not answer.
+    """
+    errors: list[LinkError] = []
+    questions: dict[int, tuple[int, Question[Feedback]]] = {}
+    for place, (link, message) in enumerate(zip(links, messages, strict=True)):
+        questions[link.port.fd] = place, Question(link, message, Feedback)
+    deadline = time.monotonic() + ANSWER_S
+    while questions and (left := deadline - time.monotonic()) > 0:
+        for fd in select.select(list(questions), [], [], left)[0]:
+            place, question = questions[fd]
+            try:
+                answer = question.take(question.link.receive())
+            except LinkError as error:
+                errors.append(error)
+                del questions[fd]
+                continue
+            if answer:
+                answered(place, answer)
+                del questions[fd]
+    errors += [question.link.silent() for _, question in questions.values()]
+    if errors:
+        raise errors[0]
