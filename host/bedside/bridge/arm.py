@@ -35,7 +35,6 @@ from bedside.link.messages import (
 )
 from bedside.link.scale import MICRO
 from bedside.surgeon import protocol
-from bedside.surgeon.protocol import JOINT_FIELDS
 
 # A board takes up an enable in its next tick; one that has ticked more often and is off has dropped it.
 _ENABLE_TICKS = 3
@@ -279,7 +278,7 @@ class Arm:
             return False
         for message in messages:
             if isinstance(message, Feedback):
-                if len(message.joint_fields) != JOINT_FIELDS * len(self._joined.order[board]):
+                if message.joints != len(self._joined.order[board]):
                     continue  # no answer of this board; if it goes on, the board counts as silent
                 self._joined.latest[board] = message
                 if self._presence.answered(board):

@@ -39,7 +39,7 @@ class Joined:
     @property
     def state(self) -> int:
         """The arm's operating state: FAULT if any board is or has gone silent, PAUSED if any is, ENABLED if all are."""
-        states = [feedback.board_fields[1] if feedback else DISABLED for feedback in self.latest]
+        states = [feedback.state if feedback else DISABLED for feedback in self.latest]
         if any(self._presence.lost) or FAULT in states:
             return FAULT
         if PAUSED in states:
@@ -81,6 +81,7 @@ class Joined:
             fields = latest.board_fields
             boards += protocol.pack([fields[0], FAULT, *fields[2:]]) if lost else latest.packed_board
             seq = min(seq, latest.operator_seq)
+            packed = latest.packed_joints
             for at, to in places:
-                joints[to] = latest.packed_joints[at]
+                joints[to] = packed[at]
         return protocol.Feedback(seq, cycle, missed, round_us, self.state, boards, bytes(joints), late)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import struct
 from dataclasses import dataclass
 from typing import Any
@@ -41,6 +42,7 @@ FLAGS = {
 _HEAD, _JOINT = 10, 5
 _BOX_HEAD = 9
 _WITNESS_HEAD = 10
+_INTEGERS = {int}
 _BOARD_FIELDS = ("tick", "state", "phase", "cause", "operator_age", "late_ticks", "refused")
 _JOINT_FIELDS = ("positions", "errors", "velocities", "outputs", "flags")
 
@@ -80,42 +82,52 @@ class Identity:
         return f"{self.arm}/{self.name}" if self.arm else self.name
 
 
+@functools.cache
+def _packing(fields: int) -> struct.Struct:
+    return struct.Struct(f"<{fields}i")
+
+
 class Feedback:
     """A board's state at its latest tick: urad (or um), urad/s, outputs Q15; lists run over its channels.
 
     ``errors`` are setpoint minus position at that tick, so that position plus error is the setpoint. The bridge takes
-    hundreds of these a second and asks each for little, so a feedback is its message, and fields are read when asked;
+    thousands of these a second and asks each for little, so a feedback is its message, and fields are read when asked;
     ``packed_board`` and ``packed_joints`` are its fields as ``bedside.surgeon.protocol`` passes them on. Raises
     struct.error for a number beyond 32 bits.
     """
 
-    __slots__ = ("board_fields", "joint_fields", "link_seq", "operator_seq", "packed_board", "packed_joints")
+    __slots__ = ("_message", "_packed", "link_seq", "operator_seq", "phase", "state")
 
     def __init__(self, message: list[int]) -> None:
+        self._message = message
+        self._packed = _packing(len(message)).pack(*message)
         self.link_seq = message[1]
         self.operator_seq = message[2]
-        self.board_fields = message[3:_HEAD]
-        self.joint_fields = message[_HEAD:]
-        packed = struct.pack(f"<{len(message)}i", *message)
-        self.packed_board = packed[12 : 4 * _HEAD]
-        self.packed_joints = packed[4 * _HEAD :]
+        self.state = message[4]
+        self.phase = message[5]
 
     def __repr__(self) -> str:
         names = ("link_seq", "operator_seq", *_BOARD_FIELDS, *_JOINT_FIELDS)
         return "Feedback({})".format(", ".join(f"{name}={getattr(self, name)}" for name in names))
 
-    tick = property(lambda self: self.board_fields[0], doc="The board's tick.")
-    state = property(lambda self: self.board_fields[1], doc="Its operating state.")
-    phase = property(lambda self: self.board_fields[2], doc="Its phase within the state.")
-    cause = property(lambda self: self.board_fields[3], doc="The first fault since the last clear, 0 if none.")
-    operator_age = property(lambda self: self.board_fields[4], doc="Ticks since the last newer operator sequence.")
-    late_ticks = property(lambda self: self.board_fields[5], doc="Ticks that began late.")
-    refused = property(lambda self: self.board_fields[6], doc="Frames and messages refused.")
-    positions = property(lambda self: self.joint_fields[0::_JOINT])
-    errors = property(lambda self: self.joint_fields[1::_JOINT])
-    velocities = property(lambda self: self.joint_fields[2::_JOINT])
-    outputs = property(lambda self: self.joint_fields[3::_JOINT])
-    flags = property(lambda self: self.joint_fields[4::_JOINT])
+    @property
+    def joints(self) -> int:
+        """How many joints it tells of."""
+        return (len(self._message) - _HEAD) // _JOINT
+
+    board_fields = property(lambda self: self._message[3:_HEAD])
+    packed_board = property(lambda self: self._packed[12 : 4 * _HEAD])
+    packed_joints = property(lambda self: self._packed[4 * _HEAD :])
+    tick = property(lambda self: self._message[3], doc="The board's tick.")
+    cause = property(lambda self: self._message[6], doc="The first fault since the last clear, 0 if none.")
+    operator_age = property(lambda self: self._message[7], doc="Ticks since the last newer operator sequence.")
+    late_ticks = property(lambda self: self._message[8], doc="Ticks that began late.")
+    refused = property(lambda self: self._message[9], doc="Frames and messages refused.")
+    positions = property(lambda self: self._message[_HEAD + 0 :: _JOINT])
+    errors = property(lambda self: self._message[_HEAD + 1 :: _JOINT])
+    velocities = property(lambda self: self._message[_HEAD + 2 :: _JOINT])
+    outputs = property(lambda self: self._message[_HEAD + 3 :: _JOINT])
+    flags = property(lambda self: self._message[_HEAD + 4 :: _JOINT])
 
 
 @dataclass(slots=True)
@@ -175,23 +187,23 @@ def parse(message: list[Any]) -> Message:
     """Return what a decoded ``message`` says. Raises LinkError if it is none that a board of this schema sends."""
     kind = message[0]
     if kind == schema.FEEDBACK and len(message) > _HEAD and not (len(message) - _HEAD) % _JOINT:
-        if set(map(type, message)) == {int}:
+        if set(map(type, message)) == _INTEGERS:
             try:
                 return Feedback(message)
             except struct.error:
                 pass  # a number beyond 32 bits: none of this schema, see below
     elif kind == schema.EVENT and len(message) == 5 and all(type(value) is int for value in message):
         return Event(*message[1:])
-    elif kind == schema.BOX and len(message) == _BOX_HEAD + 12 and set(map(type, message)) == {int}:
+    elif kind == schema.BOX and len(message) == _BOX_HEAD + 12 and set(map(type, message)) == _INTEGERS:
         events = [Event(*message[at : at + 4]) for at in range(_BOX_HEAD, len(message), 4)]
         _, seq, size, stride, every, first, after, cause, fault_tick = message[:_BOX_HEAD]
         return BoxHead(seq, size, stride, every, first, after, cause, fault_tick, events)
-    elif kind == schema.BOX_PART and len(message) > 3 and set(map(type, message)) == {int}:
+    elif kind == schema.BOX_PART and len(message) > 3 and set(map(type, message)) == _INTEGERS:
         return BoxPart(message[1], message[2], message[3:])
     elif (
         kind == schema.WITNESS
         and _WITNESS_HEAD < len(message) <= _WITNESS_HEAD + 8
-        and set(map(type, message)) == {int}
+        and set(map(type, message)) == _INTEGERS
     ):
         return Witness(message[1], message[2:])
     elif kind == schema.IDENTITY and len(message) >= 15 and not (len(message) - 11) % 4:
