@@ -84,8 +84,7 @@ class Arm:
         # What a board was told that has not done it: a frame may be lost, and these must not be.
         self._told_to: dict[int, int] = {}
         self._proved_ns = 0
-        # What boards have signed for a console and nobody has taken yet, by board.
-        self.witnesses: dict[int, list[int]] = {}
+        self._witnesses: dict[int, list[int]] = {}
         self._enabled_tick = [0] * len(links)
         self.operator_seq = -1
         self.failure: LinkError | None = None
@@ -291,12 +290,17 @@ class Arm:
                         completed = True
                 self._watch(board, message)
             elif isinstance(message, Witness):
-                self.witnesses[board] = message.fields
+                self._witnesses[board] = message.fields
             elif isinstance(message, Event):
                 text = self._reports.take(board, link.label, message, now_ns)
                 if self._homing and message.code in HOME_REFUSALS:
                     self._home_failed = text
         return completed
+
+    def take_witnesses(self) -> dict[int, list[int]]:
+        """Return what boards have signed for a console since the last call, by board."""
+        found, self._witnesses = self._witnesses, {}
+        return found
 
     # ---- inside --------------------------------------------------------------------------
 

@@ -21,7 +21,10 @@ from bedside.surgeon.sessions import Session
 
 # A stop takes v/a, the hold and the brakes; an arm that is not off by then does not answer.
 _STOP_S = 10.0
-_STATUS_HZ = 10
+_STATUS_NS = 100_000_000
+# What consoles, their network and their authority need is measured in tenths of a second: a fast cycle need not look
+# after it each time, only as often as the default one.
+_MIND_NS = 3_500_000
 
 
 class Bridge:
@@ -36,6 +39,8 @@ class Bridge:
         self._period_ns = round(1e9 / cell.arm.cycle_hz)
         self._stop_by_ns = 0
         self._state = -1
+        self._minded_ns = 0
+        self._shown_ns = 0
         # How often the arm had changed hands when it was last brought to rest for it.
         self._changes = 0
         self._alarm = Alarm()
@@ -87,8 +92,7 @@ class Bridge:
         now_ns = time.monotonic_ns()
         if self._arm.receive(board, now_ns):
             self._publish(now_ns)
-        while self._arm.witnesses:
-            self._server.witness(*self._arm.witnesses.popitem())
+            self._server.witness(self._arm.take_witnesses())
         if board in self._arm.gone:
             poller.unregister(fd)
             self._begin_stop()
@@ -208,6 +212,14 @@ class Bridge:
         if not was_complete:
             # Whoever did answer is still worth telling about.
             self._publish(now_ns)
+            self._server.witness(arm.take_witnesses())
+        if now_ns - self._minded_ns >= _MIND_NS:
+            self._minded_ns = now_ns
+            self._mind(now_ns)
+
+    def _mind(self, now_ns: int) -> None:
+        """Look after consoles, their network, their authority and the status."""
+        arm = self._arm
         self._server.operator_seq = max(0, arm.operator_seq)
         self._server.tick(now_ns // 1000)
         self._mind_network(now_ns)
@@ -215,7 +227,8 @@ class Bridge:
         if arm.state != self._state:
             self._state = arm.state
             self._status.tell(f"{self._cell.arm.name}: {STATES[self._state]}")
-        if arm.cycles % max(1, round(self._cell.arm.cycle_hz / _STATUS_HZ)) == 0:
+        if now_ns - self._shown_ns >= _STATUS_NS:
+            self._shown_ns = now_ns
             self._status.show(arm.feedback())
 
     def _mind_network(self, now_ns: int) -> None:

@@ -180,8 +180,7 @@ class Rig:
             link.wait_readable(0.002)
 
     def _prove(self, prover: Prover, now_ns: int) -> None:
-        while self.arm.witnesses:
-            board, fields = self.arm.witnesses.popitem()
+        for board, fields in self.arm.take_witnesses().items():
             if self.seeing:
                 with suppress(SurgeonError):  # one of before the board was off
                     prover.witness(board, fields)

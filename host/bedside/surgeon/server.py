@@ -163,11 +163,14 @@ class Server:
         self._copy(data)
         self._flush()
 
-    def witness(self, board: int, fields: list[int]) -> None:
-        """Pass on to the console that has the arm what a board says under its key."""
+    def witness(self, signed: dict[int, list[int]]) -> None:
+        """Pass on to the console that has the arm what boards say under its key; several fit a datagram."""
+        if not signed:
+            return
         for key, session in self._sessions.items():
             if session.name == self.authority.holder or session.is_local:
-                self._send(key, protocol.Witness(board, fields))
+                for board, fields in signed.items():
+                    self._send(key, protocol.Witness(board, fields))
         self._flush()
 
     def refuse(self, session: Session, text: str, now_us: int, message: protocol.FromConsole | None = None) -> None:
