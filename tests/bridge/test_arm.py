@@ -377,3 +377,34 @@ def test_a_board_that_was_silent_while_the_arm_was_off_needs_nobody_to_clear_it(
     operator.enable()
     operator.move(5)
     assert operator.arm.state == ENABLED
+
+
+def test_a_board_that_has_restarted_is_configured_before_anybody_enables_the_arm(
+    operator: Operator, world: World
+) -> None:
+    operator.serve(5)
+    world.boards[1].kill()
+    world.boards[1].start()
+    world.advance(3)
+    slide = operator.arm.links[1]
+    assert slide.identify().joints[0].position_max == 0
+    operator.serve(3)
+    assert slide.identify().joints[0].position_max > 0
+    operator.enable()
+    operator.move(5)
+    assert operator.arm.state == ENABLED
+
+
+def test_a_board_that_has_restarted_in_motion_is_configured_when_the_arm_is_off(
+    operator: Operator, world: World
+) -> None:
+    operator.enable()
+    operator.move(10)
+    world.boards[1].kill()
+    world.boards[1].start()
+    world.advance(3)
+    operator.serve(2)
+    assert operator.arm.links[1].identify().joints[0].position_max == 0
+    operator.serve(800)
+    assert operator.arm.is_off
+    assert operator.arm.links[1].identify().joints[0].position_max > 0

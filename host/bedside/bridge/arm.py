@@ -12,6 +12,7 @@ from bedside.bridge.follow import Follower
 from bedside.bridge.joined import Joined
 from bedside.bridge.presence import SILENT_S, Presence
 from bedside.bridge.reports import Reports
+from bedside.bridge.restarts import Restarts
 from bedside.cell import Cell
 from bedside.errors import BedsideError, LinkError, SurgeonError
 from bedside.link import schema
@@ -71,6 +72,7 @@ class Arm:
         self._presence = Presence(len(links), round(1e9 / cell.arm.cycle_hz))
         self._joined = Joined(cell, self._presence)
         self._reports = Reports(cell, tell)
+        self._restarts = Restarts(cell, links, tell)
         self._waiting = 0
         self._sent_ns = 0
         self._sent_this_cycle = False
@@ -260,6 +262,8 @@ class Arm:
             self._stop_group()
         for board, command in list(self._told_to.items()):
             self._send_state(board, command)
+        if not self._engaged and self.is_off:
+            self._restarts.configure(self._command_hz, now_ns)
         if not self._sent_this_cycle:
             self._begin_round(now_ns)
             for board in range(len(self.links)):
@@ -279,6 +283,7 @@ class Arm:
             if isinstance(message, Feedback):
                 if message.joints != len(self._joined.order[board]):
                     continue  # no answer of this board; if it goes on, the board counts as silent
+                self._restarts.saw(board, self._joined.latest[board], message)
                 self._joined.latest[board] = message
                 if self._presence.answered(board):
                     self._tell(f"{link.label}: answers again")

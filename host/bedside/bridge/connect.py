@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from itertools import chain, zip_longest
 
 from bedside.boardfile import board_config, canonical, load_board_type
@@ -115,10 +115,15 @@ def _check(cell: Cell, slot: BoardSlot, identity: Identity) -> None:
         raise LinkError(f"board '{slot.name}': {fault}; run 'bedside flash CELL.toml {slot.name}'")
 
 
-def configure(cell: Cell, links: list[BoardLink], command_hz: float) -> None:
-    """Identify each board again (it may have restarted) and configure it. Raises LinkError or CellError."""
+def configure(cell: Cell, links: list[BoardLink], command_hz: float, boards: Collection[int] | None = None) -> None:
+    """Identify each board again (it may have restarted) and configure it, or only ``boards``, by their places.
+
+    Raises LinkError or CellError.
+    """
+    asked_for = range(len(links)) if boards is None else sorted(boards)
+    links = [links[board] for board in asked_for]
     of_boards: list[list[list[int]]] = []
-    for slot, link in zip(cell.board, links, strict=True):
+    for slot, link in zip([cell.board[board] for board in asked_for], links, strict=True):
         identity = link.identify()
         _check(cell, slot, identity)
         of_joints = (scale.joint_messages(joint, identity.tick_hz) for _, joint in cell.joints_of(slot.name))

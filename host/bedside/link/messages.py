@@ -96,13 +96,14 @@ class Feedback:
     struct.error for a number beyond 32 bits.
     """
 
-    __slots__ = ("_message", "_packed", "link_seq", "operator_seq", "phase", "state")
+    __slots__ = ("_message", "_packed", "link_seq", "operator_seq", "phase", "state", "tick")
 
     def __init__(self, message: list[int]) -> None:
         self._message = message
         self._packed = _packing(len(message)).pack(*message)
         self.link_seq = message[1]
         self.operator_seq = message[2]
+        self.tick = message[3]
         self.state = message[4]
         self.phase = message[5]
 
@@ -118,7 +119,6 @@ class Feedback:
     board_fields = property(lambda self: self._message[3:_HEAD])
     packed_board = property(lambda self: self._packed[12 : 4 * _HEAD])
     packed_joints = property(lambda self: self._packed[4 * _HEAD :])
-    tick = property(lambda self: self._message[3], doc="The board's tick.")
     cause = property(lambda self: self._message[6], doc="The first fault since the last clear, 0 if none.")
     operator_age = property(lambda self: self._message[7], doc="Ticks since the last newer operator sequence.")
     late_ticks = property(lambda self: self._message[8], doc="Ticks that began late.")
