@@ -8,6 +8,7 @@ HIL ?=
 BIN := .venv/bin
 RECORDING ?=
 PAGE ?=
+MINUTES ?= 30
 PROFILE ?=
 
 .PHONY: demo test hil test-rp2040 fuzz bench stops attacks wan scale endurance wiring hazards bundle sbom lint lock clean
@@ -52,6 +53,10 @@ wan: .venv/installed
 # Arms of 1 to 8 boards at 1 kHz; fails if the bridge is late. PAGE=1 writes the table into docs/performance.md.
 scale: .venv/installed
 	PYTHONPATH=tools $(BIN)/python -m scale $(if $(PAGE),--page)
+
+# The same bridge and eight boards for long: restarts, lost bytes, consoles that come and go. For the night.
+endurance: .venv/installed
+	PYTHONPATH=tools $(BIN)/python -m scale.endurance --minutes $(MINUTES)
 
 # Writes the pin tables of docs/wiring.md from boards/*.toml.
 wiring: .venv/installed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import time
+from contextlib import closing
 from pathlib import Path
 
 from bedside.cell import load_cell
@@ -22,10 +23,10 @@ LOST_NS = 50_000_000
 def round_trips(cell_path: Path, directory: Path, seconds: float) -> tuple[list[int], list[int]]:
     """Return microseconds from console to boards and back, and from the bridge's frames out to all answers in."""
     cell = load_cell(cell_path)
-    credentials = credentials_of(cell, directory)
+    (credentials,) = credentials_of(cell, directory)
     with boards(cell_path, directory), bridge(cell_path, directory):
         let_consoles_in(cell.arm.name)
-        with on_time(), console_of(cell, credentials, 1000.0) as console:
+        with on_time(), closing(console_of(cell, credentials, 1000.0)) as console:
             return _converse(console, Proving(console, credentials.proof_key), seconds)
 
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bedside.cell import Cell
@@ -26,19 +26,21 @@ from bedside.surgeon.remote import Remote, Route
 _START_S = 20.0
 
 
-def credentials_of(cell: Cell, directory: Path, console: str = "console") -> Credentials:
-    """Return those of a surgeon's console, whose keys the cell's boards get; the bridge's are issued beside them."""
+def credentials_of(cell: Cell, directory: Path, consoles: Sequence[str] = ("console",)) -> list[Credentials]:
+    """Return those of surgeons' consoles, whose keys the cell's boards get; the bridge's are issued beside them."""
     keys = directory / "keys"
     if not keys.exists():
-        issue_for_once(keys, {"bridge": BRIDGE, console: SURGEON})
-    credentials = load_credentials(keys / console)
-    assert credentials.proof_key
+        issue_for_once(keys, {"bridge": BRIDGE, **dict.fromkeys(consoles, SURGEON)})
+    found = [load_credentials(keys / console) for console in consoles]
     for slot in cell.board:
         flash = directory / f"{slot.name}.flash"
         flash.mkdir(exist_ok=True)
-        key = board_key(credentials.proof_key, f"{cell.arm.name}/{slot.name}").hex()
-        (flash / "keys.json").write_text(json.dumps({"keys": [{"console": console, "key": key}]}))
-    return credentials
+        role = f"{cell.arm.name}/{slot.name}"
+        of_board = [
+            {"console": each.name, "key": board_key(each.proof_key, role).hex()} for each in found if each.proof_key
+        ]
+        (flash / "keys.json").write_text(json.dumps({"keys": of_board}))
+    return found
 
 
 @contextlib.contextmanager
@@ -71,9 +73,12 @@ def let_consoles_in(arm: str) -> None:
         Beside(link).arm()
 
 
-@contextlib.contextmanager
-def console_of(cell: Cell, credentials: Credentials, feedback_hz: float) -> Iterator[Link]:
-    """Hold a console's session with the cell's bridge. Raises SurgeonError."""
-    with contextlib.closing(Link(Remote(credentials, Route(bridge=cell.arm.listen)), feedback_hz)) as link:
+def console_of(cell: Cell, credentials: Credentials, feedback_hz: float) -> Link:
+    """Return a console's session with the cell's bridge. Raises SurgeonError."""
+    link = Link(Remote(credentials, Route(bridge=cell.arm.listen)), feedback_hz)
+    try:
         link.begin()
-        yield link
+    except SurgeonError:
+        link.close()
+        raise
+    return link

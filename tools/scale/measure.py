@@ -85,10 +85,10 @@ def measure(count: int, seconds: float) -> Run:
         cell_path = write_cell(folder, count, free_port())
         echo = echoes(cell_path, folder, seconds / 2)
         cell = load_cell(cell_path)
-        credentials = credentials_of(cell, folder)
+        (credentials,) = credentials_of(cell, folder)
         with boards(cell_path, folder) as world, bridge(cell_path, folder) as process, bare_timer() as bare_late:
             let_consoles_in(cell.arm.name)
-            with console_of(cell, credentials, COMMAND_HZ) as link:
+            with closing(console_of(cell, credentials, COMMAND_HZ)) as link:
                 surgeon = Surgeon(link, credentials.proof_key, COMMAND_HZ)
                 surgeon.take_up(_TAKE_UP_S)
                 # What enabling has left behind is over.
