@@ -34,6 +34,8 @@ BOARDS = 8
 LOSSY_BOARD = Path(__file__).with_name("lossy_board.py")
 # What a round may add to the memory. A console's association that is never given back takes 70 kB.
 GROWTH_MAX = 20_000
+# With fewer rounds, eight minutes of them, what is filled once is not full yet, and memory is shown and not judged.
+ROUNDS_MIN = 60
 # Rounds that fail because this computer stood still, or a frame too many was lost, before the arm was followed.
 FAILED_MAX = 0.2
 _WARM_UP = 1 / 3
@@ -91,17 +93,17 @@ def main() -> int:
 def judge(rounds: Sequence[Round], failed: int) -> list[str]:
     """Return what does not hold. Memory and descriptors are looked at when no console is there.
 
-    The first third of the rounds fills what is filled once. From there on memory must not grow by a line through the
-    rounds, and as many descriptors be open as at first.
+    The first third of the rounds fills what is filled once. From there on the line through the rounds' memory must not
+    rise, if there are enough of them, and no more descriptors be open than at first.
     """
     wrong: list[str] = []
     if failed > FAILED_MAX * (len(rounds) + failed):
         wrong.append(f"{failed} of {len(rounds) + failed} rounds failed, {FAILED_MAX:.0%} are allowed")
     warm = rounds[round(_WARM_UP * len(rounds)) :]
     if len(warm) < 2:
-        return [*wrong, f"{len(rounds)} rounds say nothing of memory; run for more minutes"]
-    growth = statistics.linear_regression(range(len(warm)), [each.rss_bytes for each in warm]).slope
-    if growth > GROWTH_MAX:
+        return [*wrong, f"{len(rounds)} rounds say nothing; run for more minutes"]
+    growth = growth_of(warm)
+    if growth > GROWTH_MAX and len(rounds) >= ROUNDS_MIN:
         wrong.append(f"memory grows by {growth / 1000:.0f} kB a round, {GROWTH_MAX / 1000:.0f} are allowed")
     if warm[-1].descriptors > warm[0].descriptors:
         wrong.append(f"{warm[-1].descriptors} descriptors are open, after a third of the rounds {warm[0].descriptors}")
@@ -110,6 +112,11 @@ def judge(rounds: Sequence[Round], failed: int) -> list[str]:
     if late >= LATE_MAX * cycles:
         wrong.append(f"{late} of {cycles} cycles were late beyond a bare timer's, {LATE_MAX:.1%} are allowed")
     return wrong
+
+
+def growth_of(rounds: Sequence[Round]) -> float:
+    """Return how many bytes of memory a round adds, by the line through all of them."""
+    return statistics.linear_regression(range(len(rounds)), [each.rss_bytes for each in rounds]).slope
 
 
 def show(rounds: Sequence[Round], failed: Sequence[str], console: Console) -> None:
@@ -129,6 +136,10 @@ def show(rounds: Sequence[Round], failed: Sequence[str], console: Console) -> No
             f"{min(each.descriptors for each in part)} to {max(each.descriptors for each in part)}",
         )
     console.print(table)
+    if len(rounds) > 2:
+        growth = growth_of(rounds[round(_WARM_UP * len(rounds)) :])
+        judged = "" if len(rounds) >= ROUNDS_MIN else f"; judged from {ROUNDS_MIN} rounds on"
+        console.print(f"after a third of the rounds memory grows by {growth / 1000:.1f} kB a round{judged}")
     console.print(f"{len(failed)} rounds in which the arm was not followed in time")
 
 
