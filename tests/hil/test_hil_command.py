@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 import xml.etree.ElementTree as Xml
@@ -69,14 +70,18 @@ def test_a_simulated_arm_gets_a_report_with_verdicts_figures_and_curves(hil: Run
     assert done.returncode == 0, done.stdout[-2000:]
     report = told(tmp_path / "report")
     verdicts = {name: each["verdict"] for name, each in report["requirements"].items()}  # type: ignore[attr-defined]
-    assert (verdicts["link-clock"], verdicts["brake"], verdicts["proof"]) == ("met", "met", "not tested here")
+    assert (verdicts["link-clock"], verdicts["brake"], verdicts["proof"]) == (
+        "partly shown",
+        "partly shown",
+        "not tested here",
+    )
     facts = report["facts"]
     assert facts["boards"][0]["name"] == "psm1-wrist"  # type: ignore[index]
     assert facts["boards"][0]["joints"] == ["wrist_pitch", "wrist_yaw", "jaw"]  # type: ignore[index]
-    assert len(facts["firmware_sha256"]) == 64  # type: ignore[index]
+    assert len(facts["firmware_sources_here_sha256"]) == 64  # type: ignore[index]
     page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
     assert 'alt="Stop: the link falls silent"' in page
-    assert "the link falls silent: ramp after" in page
+    assert "the link falls silent: ramp after, by a timeout of 30 ms" in page
     cases = Xml.parse(tmp_path / "report" / "junit.xml").getroot().iter("testcase")
     assert len(list(cases)) == len(report["tests"])  # type: ignore[arg-type]
 
@@ -131,7 +136,7 @@ def test_a_real_boards_drives_are_switched_on_after_a_plain_yes_only(
     finally:
         os.close(ours)
         os.close(theirs)
-    assert "Its drives will be switched on" in done.stdout
+    assert "its drives be switched on" in done.stdout
     assert "emergency stop within reach" in done.stdout
     assert (done.returncode == 0) == begins, done.stdout
     assert (tmp_path / "report").exists() == begins
@@ -170,3 +175,38 @@ def test_a_report_that_cannot_be_written_is_told_before_anything_is_tested(hil: 
     done = hil("sim", "--only", "test_it_says")
     assert done.returncode == 1
     assert "cannot be written there" in done.stdout
+
+
+@pytest.mark.real_time
+def test_a_ports_name_that_leads_out_of_the_simulators_folder_is_no_simulated_board(
+    simulated: Callable[[Path], None], hil: Run, tmp_path: Path
+) -> None:
+    simulated(PSM)
+    port = os.path.relpath(os.path.realpath(tmp_path / "psm1-base"), tmp_path)
+    done = hil(f"sim:{port}", "--only", "test_it_says_who_it_is")
+    assert done.returncode == 1
+    assert "only when a person agrees" in done.stdout
+
+
+def test_a_run_that_is_interrupted_stops_the_board_and_reports_what_was_done(tmp_path: Path) -> None:
+    output = tmp_path / "report"
+    output.mkdir()
+    (output / "report.html").write_text("of yesterday")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bedside.cli", "hil", "sim", "--only", "homing or moving", "--output", str(output)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout
+    for line in process.stdout:
+        if "PASSED" in line:
+            break
+    process.send_signal(signal.SIGTERM)
+    said = process.communicate(timeout=60)[0]
+    assert process.returncode == 1
+    assert "did not come to its end (interrupted)" in said
+    report = told(output)
+    assert report["facts"]["ended_early"] == "interrupted"  # type: ignore[index]
+    assert "met" not in {each["verdict"] for each in report["requirements"].values()}  # type: ignore[attr-defined]
+    assert "of yesterday" not in (output / "report.html").read_text(encoding="utf-8")

@@ -43,6 +43,9 @@ class Bench:
         """Return the time by another clock than the board's, seconds."""
         raise NotImplementedError
 
+    def take_own_clocks(self) -> None:
+        """Configure the timeouts of the cell, if they are not those that the board has."""
+
     def pace(self, ticks: int) -> None:
         """Let pass what is left of ``ticks`` since this was called last, as for a stream of commands."""
         self.pass_ticks(ticks)

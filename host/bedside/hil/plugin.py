@@ -36,7 +36,7 @@ TALKS, HOLDS, MOVES = "board", "bench", "mover"
 _SIMULATED = {"world", "chip", "run_micropython"}
 # What a test leaves for the report, beside its outcome.
 REQUIREMENTS = "requirements"
-# The first motion that failed.
+# The first test that failed.
 _FAILED = pytest.StashKey[str]()
 
 
@@ -45,6 +45,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("bedside hil")
     group.addoption("--target", default=SIM, help="sim, cortex-m3, rp2040:FILE.uf2, or a port: a device, sim:NAME, URL")
     group.addoption("--baud", type=int, default=1_000_000, help="of a port")
+    group.addoption("--agreed-uid", default="", help="the board that a person has agreed to; no other is touched")
     group.addoption("--cell", type=Path, help="the cell file by which the board behind a port may be moved")
     group.addoption("--fixture", type=Path, help="a file that tells what is wired to that board")
     group.addoption("--no-motion", action="store_true", help="switch no drive on")
@@ -119,7 +120,7 @@ def _applies(item: pytest.Item, target: str, config: pytest.Config) -> bool:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Let a report carry which requirements its test shows."""
     report = yield
-    if report.failed and MOVES in getattr(item, "fixturenames", ()):
+    if report.failed and SUITE in item.path.parents:
         item.session.stash.setdefault(_FAILED, item.name)
     report.user_properties.append((REQUIREMENTS, named_by(item)))
     return report
@@ -233,6 +234,10 @@ def board(request: pytest.FixtureRequest, target: str, measures: Measures) -> It
         live: LiveBench = emulated.bench(uf2)
     else:
         live = LiveBench(target, config.getoption("--baud"), config.getoption("--cell"))
+    identity, agreed = live.link.identity, config.getoption("--agreed-uid")
+    if agreed and identity and identity.uid != agreed:
+        live.close()
+        pytest.exit(f"another board answers now: {identity.uid}, not {agreed}, to which a person has agreed", 2)
     try:
         live.recover()
         live.configure()
@@ -258,7 +263,7 @@ def mover(bench: Bench, request: pytest.FixtureRequest) -> Bench:
         if not bench.may_move:
             pytest.skip("how this board's joints may move is not known: name its cell file with --cell")
         if failed := request.session.stash.get(_FAILED, ""):
-            pytest.skip(f"nothing is moved after a motion that failed: {failed}")
+            pytest.skip(f"nothing is moved after a test that failed: {failed}")
     return bench
 
 

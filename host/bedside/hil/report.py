@@ -18,7 +18,7 @@ _COLOURS = {MET: "green", NOT_MET: "bold red"}
 def write(output: Path, facts: dict[str, Any]) -> bool:
     """Write the report on what is in ``output``; return whether no test has failed. Raises BedsideError."""
     outcomes = read(output / "results.jsonl")
-    judged = verdicts(outcomes)
+    judged = verdicts(outcomes, not facts["only"] and not facts["ended_early"])
     facts = {**facts, "boards": boards_of(outcomes), "counts": counts(outcomes)}
     told = {
         "facts": facts,
@@ -33,6 +33,8 @@ def write(output: Path, facts: dict[str, Any]) -> bool:
     except OSError as error:
         raise BedsideError(f"{output}: not writable ({error.strerror}); results.jsonl has all") from None
     _print(output, facts, judged)
+    if not facts["counts"][PASSED]:
+        raise BedsideError(f"nothing was shown: each test that applies was left out; {output / 'report.html'} says why")
     return not facts["counts"][FAILED]
 
 

@@ -16,6 +16,8 @@ from bedside.link.messages import Identity
 _SUITE = Path(__file__).parent / "suite"
 # One test may home a slow joint; nothing takes longer but endurance, which says so itself.
 _TIMEOUT_S = 300
+# What an earlier run may have left must not be taken for this one's.
+_REPORT = ("report.html", "report.json", "junit.xml", "results.jsonl")
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ def run(options: Options) -> None:
     except ImportError:
         raise BedsideError("the suite needs pytest: install Bedside with its extra, bedside[hil]") from None
     _check(options)
+    agreed_uid = ""
     if is_simulated(options.target):
         chip_of(options.target)
     elif uf2 := uf2_of(options.target):
@@ -51,20 +54,27 @@ def run(options: Options) -> None:
     else:
         identity = _identify(options)
         dialogue.agree(options, identity)
+        agreed_uid = identity.uid
     try:
         options.output.mkdir(parents=True, exist_ok=True)
+        for old in _REPORT:
+            (options.output / old).unlink(missing_ok=True)
     except OSError as error:
         raise BedsideError(f"{options.output}: the report cannot be written there ({error.strerror})") from None
     results = options.output / "results.jsonl"
     begun = time.time()
-    status = pytest.ExitCode(pytest.main(_arguments(options, results)))
+    status = pytest.ExitCode(pytest.main(_arguments(options, results, agreed_uid)))
     if status == pytest.ExitCode.NO_TESTS_COLLECTED:
         raise BedsideError(f"no test applies: --only {options.only}" if options.only else "no test applies")
-    if status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
-        raise BedsideError(f"the suite did not come to its end ({status.name.lower().replace('_', ' ')})")
-    stated = facts.gather(options.target, options.cell, options.fixture, begun)
+    if status == pytest.ExitCode.USAGE_ERROR:
+        raise BedsideError("the suite could not begin; what pytest said of it stands above")
+    is_ended = status in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+    ended_early = "" if is_ended else status.name.lower().replace("_", " ")
+    stated = facts.gather(options.target, options.cell, options.fixture, options.only, begun, ended_early)
     if not report.write(options.output, stated):
         raise BedsideError(f"not all is as it must be; {options.output / 'report.html'} says what, and why")
+    if ended_early:
+        raise BedsideError(f"the suite did not come to its end ({ended_early}); the report has what was done till then")
 
 
 def _check(options: Options) -> None:
@@ -90,7 +100,7 @@ def _identify(options: Options) -> Identity:
     return bench.link.identity
 
 
-def _arguments(options: Options, results: Path) -> list[str]:
+def _arguments(options: Options, results: Path, agreed_uid: str) -> list[str]:
     given = [
         str(_SUITE),
         "-c",
@@ -114,4 +124,5 @@ def _arguments(options: Options, results: Path) -> list[str]:
     given += [f"--fixture={options.fixture.absolute()}"] if options.fixture else []
     given += ["--no-motion"] if options.no_motion else []
     given += ["-k", options.only] if options.only else []
+    given += [f"--agreed-uid={agreed_uid}"] if agreed_uid else []
     return given + (["-n", str(options.jobs)] if options.jobs > 1 else [])

@@ -11,7 +11,7 @@ from bedside.hil.measures import BOARD, CURVE, FIGURE
 from bedside.hil.requirements import requirements
 
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
-MET, NOT_MET, NOT_TESTED = "met", "not met", "not tested here"
+MET, NOT_MET, PARTLY, NOT_TESTED = "met", "not met", "partly shown", "not tested here"
 _REQUIREMENTS = "requirements"
 
 
@@ -51,12 +51,16 @@ def _outcome(noted: dict[str, Any]) -> Outcome:
     return Outcome(noted["test"], noted["outcome"], noted["seconds"], noted["why"], named, figures, curves, board)
 
 
-def verdicts(outcomes: list[Outcome]) -> dict[str, str]:
-    """Return the verdict on each requirement on a board: met if all tests that name it have passed, at least one."""
+def verdicts(outcomes: list[Outcome], is_whole: bool) -> dict[str, str]:
+    """Return the verdict on each requirement on a board: met if all tests that name it have passed, at least one.
+
+    A run that is not whole, because only some tests were asked for or it did not end, meets none.
+    """
     found = {}
+    good = MET if is_whole else PARTLY
     for name, requirement in requirements().items():
         if requirement.where != "board":
             continue
         mine = {outcome.outcome for outcome in outcomes if name in outcome.requirements}
-        found[name] = NOT_MET if FAILED in mine else MET if PASSED in mine else NOT_TESTED
+        found[name] = NOT_MET if FAILED in mine else good if PASSED in mine else NOT_TESTED
     return found

@@ -73,7 +73,7 @@ def test_junk_switches_nothing_on_and_the_next_frame_is_heard(board: Bench) -> N
     assert "bad-frame" in names(board)
 
 
-@pytest.mark.requirement("limits")
+@pytest.mark.requirement("no-motion-at-restart")
 def test_a_board_of_another_configuration_is_not_enabled_by_commands(board: Bench) -> None:
     board.command([0.0] * len(board.joints), [0.0] * len(board.joints))
     assert names(board) == ["not-enabled"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from copy import deepcopy
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from bedside.hil.bench import Bench
 from bedside.hil.lockstep import BoardBench
 from bedside.hil.measures import Measures
-from bedside.hil.motion import Recording, begin, reaches, seconds_for, stream, there_and_back
+from bedside.hil.motion import Recording, begin, reaches, seconds_for, step_of, stream, there_and_back
 from bedside.link import causes, schema
 from bedside.link.blackbox import fetch, release
 from bedside.link.messages import ENABLED, RUN
@@ -77,8 +76,7 @@ def test_a_step_is_taken_under_the_joints_limits_and_hardly_overshot(mover: Benc
     found = room(mover)
     start = begin(mover)
     steps = [
-        math.copysign(min(STEP_SHARE * joint.limits.step, abs(reach)), reach) if reach else 0.0
-        for joint, reach in zip(mover.joints, found, strict=True)
+        step_of(joint, reach, STEP_SHARE) if reach else 0.0 for joint, reach in zip(mover.joints, found, strict=True)
     ]
     goal = [at + step for at, step in zip(start, steps, strict=True)]
     still = [0.0] * len(start)

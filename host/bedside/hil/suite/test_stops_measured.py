@@ -19,6 +19,10 @@ STANDSTILL_MS, TRAVEL = 20, 1.1
 # A joint that is slower than this part of its highest speed for so long stands; what it does later is sag.
 STILL = 0.002
 STILL_MS = 50
+# An encoder at rest between two counts says one or the other.
+FLICKER = 2.5
+# Of commands, until a board slows down without them; and what a joint must move with for a stop to show something.
+PERIODS, MOVES = 3, 0.02
 ROUNDING = 2e-3
 
 
@@ -70,25 +74,22 @@ def test_it_ramps_in_time_and_stands_within_its_deceleration(mover: Bench, measu
     if not any(found):
         pytest.skip("no joint has room to move: each is not homed, or near both its limits")
     act, clock = STOPS[what]
+    mover.take_own_clocks()
     start = begin(mover)
-    periods = [seconds_for(joint, reach) for joint, reach in zip(mover.joints, found, strict=True)]
+    slowest = max(seconds_for(joint, reach) for joint, reach in zip(mover.joints, found, strict=True))
     # At a quarter of the way there and back a joint is at its fastest.
-    slowest = max(periods)
     stream(mover, there_and_back(start, found, [slowest] * len(found)), slowest * 0.25)
     act(mover)
     mover.until_off(6000)
     box = fetch(mover.link, wait=lambda seconds: mover.pass_ticks(round(seconds * mover.tick_hz)))
     release(mover.link)
-    timeout_ms = {"operator": mover.cell.arm.operator_timeout_ms, "link": mover.cell.arm.link_timeout_ms, "": None}[
-        clock
-    ]
-    ramp = judge_ramp(mover, measures, box, what, clock, timeout_ms)
+    ramp = judge_ramp(mover, measures, box, what, clock)
     judge_travel(mover, measures, box, what, ramp)
     mover.state_command(schema.DISABLE)
     mover.tick()
 
 
-def judge_ramp(mover: Bench, measures: Measures, box: BlackBox, what: str, clock: str, timeout_ms: float | None) -> int:
+def judge_ramp(mover: Bench, measures: Measures, box: BlackBox, what: str, clock: str) -> int:
     """Hold when the ramp began against the clock that ran out; return the index of its first line."""
     ramp = next((index for index, line in enumerate(box.lines) if line.phase == RAMP), 0)
     assert ramp, f"no ramp is in the record: phases {sorted({line.phase for line in box.lines})}"
@@ -97,47 +98,64 @@ def judge_ramp(mover: Bench, measures: Measures, box: BlackBox, what: str, clock
         arm, line = mover.cell.arm, box.lines[ramp]
         timeout_ms = arm.operator_timeout_ms if clock == "operator" else arm.link_timeout_ms
         age_ms = tick_ms * (line.operator_age if clock == "operator" else line.link_age)
-        measures.figure(f"{what}: ramp after", age_ms, "ms", timeout_ms + 2 * tick_ms)
+        name = f"{what}: ramp after, by a timeout of {timeout_ms:g} ms"
+        measures.figure(name, age_ms, "ms", timeout_ms + 2 * tick_ms)
         assert timeout_ms <= age_ms <= timeout_ms + 2 * tick_ms
     return ramp
 
 
 def judge_travel(mover: Bench, measures: Measures, box: BlackBox, what: str, ramp: int) -> None:
-    """Hold each joint's way to standstill against its speed and deceleration."""
+    """Hold each joint's way from the last command to standstill against its speed and deceleration.
+
+    Without commands a joint slows down after two of their periods, at the latest when the ramp begins.
+    """
     tick_ms = 1000 / mover.tick_hz
     lines = box.lines
-    times = [box.lines[0].tick + index for index in range(len(lines))]
-    curves = {}
+    last = max(0, ramp - lines[ramp].operator_age)
+    goes_on_s = min((ramp - last) / mover.tick_hz, PERIODS / mover.cell.arm.command_hz)
+    curves, fastest = {}, 0.0
     for index, joint in enumerate(mover.joints):
         places = [line.positions[index] / MICRO for line in lines]
-        speed = abs(places[ramp] - places[max(0, ramp - 10)]) / (min(10, ramp) / mover.tick_hz)
-        limits = joint.limits
-        allowed_ms = 1000 * speed / limits.stop_deceleration + STANDSTILL_MS
-        stands = standstill(places, ramp, STILL * limits.velocity / mover.tick_hz, round(STILL_MS / tick_ms))
-        stands_ms = tick_ms * (stands - ramp)
-        travel = abs(places[stands] - places[ramp])
+        limits, count = joint.limits, 1 / abs(joint.encoder.counts_per_unit)
+        before = max(0, last - 10)
+        speed = abs(places[last + 1] - places[before]) * mover.tick_hz / (last + 1 - before)
+        fastest = max(fastest, speed / limits.velocity)
+        allowed_ms = 1000 * (goes_on_s + speed / limits.stop_deceleration) + STANDSTILL_MS
+        still = max(STILL * limits.velocity / mover.tick_hz * 10, FLICKER * count)
+        stands = standstill(places, last, still, round(STILL_MS / tick_ms))
+        stands_ms = tick_ms * (stands - last)
+        travel = abs(places[stands] - places[last])
         sag = max(abs(place - places[stands]) for place in places[stands:])
-        most = TRAVEL * speed * speed / (2 * limits.stop_deceleration) + speed * 2 / mover.tick_hz
-        most += ROUNDING if joint.unit == "rad" else ROUNDING / 10
-        measures.figure(f"{what}, {joint.name}: stands after", stands_ms, "ms", allowed_ms)
-        measures.figure(f"{what}, {joint.name}: travel", 1000 * travel, f"m{joint.unit}", 1000 * most)
-        name = f"{what}, {joint.name}: moves after that"
-        measures.figure(name, 1000 * sag, f"m{joint.unit}", 1000 * limits.standstill)
+        most = TRAVEL * (speed * goes_on_s + speed * speed / (2 * limits.stop_deceleration))
+        most += speed * 2 / mover.tick_hz + (ROUNDING if joint.unit == "rad" else ROUNDING / 10)
+        unit = f"m{joint.unit}"
+        measures.figure(f"{what}, {joint.name}: stands after the last command", stands_ms, "ms", allowed_ms)
+        measures.figure(f"{what}, {joint.name}: travel from there", 1000 * travel, unit, 1000 * most)
+        measures.figure(f"{what}, {joint.name}: moves after that", 1000 * sag, unit, 1000 * limits.standstill)
         assert travel <= most, joint.name
         assert stands_ms <= allowed_ms, joint.name
         assert sag <= limits.standstill, joint.name
-        curves[f"{joint.name}, m{joint.unit}"] = [1000 * (place - places[-1]) for place in places]
+        curves[f"{joint.name}, {unit}"] = [1000 * (place - places[-1]) for place in places]
+    assert fastest > MOVES, "no joint moved when the stop began, so nothing was shown"
     off = next((k for k, line in enumerate(lines) if k > ramp and line.phase == OFF), None)
-    marks = {"ramp": 0.0} | ({"torque off": tick_ms * (off - ramp)} if off is not None else {})
-    shown = [tick_ms * (time - times[ramp]) for time in times]
-    measures.curve(f"Stop: {what}", shown, curves, x_label="ms from the ramp", y_label="to standstill", marks=marks)
+    marks = {"last command": 0.0, "ramp": tick_ms * (ramp - last)}
+    marks |= {"torque off": tick_ms * (off - last)} if off is not None else {}
+    shown = [tick_ms * (k - last) for k in range(len(lines))]
+    measures.curve(
+        f"Stop: {what}",
+        shown,
+        curves,
+        x_label="ms from the last command",
+        y_label="to standstill, mrad (mm)",
+        marks=marks,
+    )
 
 
-def standstill(places: list[float], ramp: int, still: float, ticks: int) -> int:
-    """Return from when on a joint moves by less than ``still`` a tick, over each 10 of ``ticks`` ticks."""
+def standstill(places: list[float], begin: int, still: float, ticks: int) -> int:
+    """Return from when on a joint moves by no more than ``still`` in ten ticks, over ``ticks`` of them."""
     quiet = 0
-    for k in range(ramp, len(places) - 10):
-        quiet = quiet + 1 if abs(places[k + 10] - places[k]) <= 10 * still else 0
+    for k in range(begin, len(places) - 10):
+        quiet = quiet + 1 if abs(places[k + 10] - places[k]) <= still else 0
         if quiet == ticks:
             return k + 1 - ticks
     return len(places) - 1

@@ -90,9 +90,12 @@ def test_a_board_whose_supply_is_taken_away_in_motion_comes_back_off(
     record = stream(mover, there_and_back(start, found, [seconds] * len(found)), seconds / 4)
     assert record.last
     assert record.last.phase == RUN
-    mover.power(fixture.power, False)
     began = mover.now_s()
-    mover.power(fixture.power, True)
+    try:
+        mover.power(fixture.power, False)
+        began = mover.now_s()
+    finally:
+        mover.power(fixture.power, True)
     feedback = mover.talk([schema.KEEP_ALIVE, 0])
     measures.figure("answers again after", mover.now_s() - began, "s", fixture.power.boot_s)
     assert (feedback.state, feedback.phase) == (DISABLED, OFF)
