@@ -364,6 +364,9 @@ def test_brakes_can_be_released_by_hand_only_while_disabled(wrist: BoardBench, b
     assert wrist.until_off().phase == OFF
     assert wrist.tick(30).phase == OFF
     assert all(plant.brake_closed for plant in wrist.plants)
+    board.switches = BRAKE_RELEASE
+    assert wrist.tick(30).phase == OFF, "nobody has cleared the fault"
+    assert all(plant.brake_closed for plant in wrist.plants)
 
 
 @pytest.mark.requirement("brake")
