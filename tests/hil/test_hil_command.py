@@ -9,13 +9,18 @@ import pty
 import signal
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree as Xml
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from bedside.errors import BedsideError
+from bedside.hil.live import LiveBench
+from bedside.hil.load import loaded
 from bedside.hil.lockstep import PSM
+from bedside.link.messages import DISABLED, OFF
 from bedside.places import BOARDS
 
 TRAINER = BOARDS / "cells" / "trainer.toml"
@@ -210,3 +215,37 @@ def test_a_run_that_is_interrupted_stops_the_board_and_reports_what_was_done(tmp
     assert report["facts"]["ended_early"] == "interrupted"  # type: ignore[index]
     assert "met" not in {each["verdict"] for each in report["requirements"].values()}  # type: ignore[attr-defined]
     assert "of yesterday" not in (output / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.real_time
+def test_a_second_board_is_the_load_of_what_moves_and_is_off_afterwards(
+    simulated: Callable[[Path], None], hil: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulated(PSM)
+    fixture = tmp_path / "load.toml"
+    fixture.write_text('description = "x"\nboard = "sim.toml"\n[load]\nport = "sim:psm1-base"\n')
+    arguments = ("--cell", str(PSM), "--fixture", str(fixture), "--only", "each_joint_alone or drifts")
+    done = hil("sim:psm1-wrist", *arguments)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "under a load: the board at sim:psm1-base" in done.stdout
+    monkeypatch.setenv("BEDSIDE_SIM", str(tmp_path))
+    load = LiveBench("sim:psm1-base", 1_000_000)
+    feedback = load.tick()
+    load.close()
+    assert (feedback.state, feedback.phase) == (DISABLED, OFF)
+
+
+@pytest.mark.real_time
+def test_a_load_that_is_not_there_or_lets_go_fails_what_was_measured(
+    simulated: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulated(PSM)
+    monkeypatch.setenv("BEDSIDE_SIM", str(tmp_path))
+    with pytest.raises(BedsideError, match="there is no such port"), loaded("sim:nobody", 1_000_000):
+        pass
+    with loaded("sim:psm1-base", 1_000_000) as led:
+        time.sleep(1.5)
+    assert len(led) > 100, "it was commanded all the while"
+    monkeypatch.setattr(LiveBench, "pace", lambda *_: time.sleep(0.6))
+    with pytest.raises(BedsideError, match=r"let go: (operator|link)-timeout"), loaded("sim:psm1-base", 1_000_000):
+        time.sleep(2)

@@ -27,7 +27,7 @@ def agree(options: Options, identity: Identity) -> None:
     """
     say = sys.stdout.write
     say("\n".join([*_told(options, identity), ""]))
-    if options.no_motion or _is_simulated(options.target, identity):
+    if options.no_motion or _is_simulated(options, identity):
         return
     if options.is_agreed:
         say("agreed by --yes\n")
@@ -42,9 +42,12 @@ def agree(options: Options, identity: Identity) -> None:
         raise TargetError("not agreed, so nothing was switched on")
 
 
-def _is_simulated(target: str, identity: Identity) -> bool:
-    """Return whether nothing can move: by the name of the port, and by the board's own word."""
-    return target.startswith(_SIMULATED) and "/" not in target and identity.uid.startswith(_UID)
+def _is_simulated(options: Options, identity: Identity) -> bool:
+    """Return whether nothing real can move or be switched: by the names of ports, and by the board's own word."""
+    fixture = load_fixture(options.fixture) if options.fixture else None
+    ports = [options.target, *([fixture.load.port] if fixture and fixture.load else [])]
+    named = all(port.startswith(_SIMULATED) and "/" not in port for port in ports)
+    return named and identity.uid.startswith(_UID) and not (fixture and fixture.power)
 
 
 def _told(options: Options, identity: Identity) -> list[str]:
@@ -74,7 +77,10 @@ def _told(options: Options, identity: Identity) -> list[str]:
         )
         if not isinstance(joint.homing, Absolute):
             lines.append(f"  {joint.name} homes: over its whole range, at {abs(joint.homing.speed):g} {joint.unit}/s")
-    if options.fixture and load_fixture(options.fixture).power:
+    fixture = load_fixture(options.fixture) if options.fixture else None
+    if fixture and fixture.load:
+        lines.append(f"  under a load: the board at {fixture.load.port} opens its brakes and resists with 5 %.")
+    if fixture and fixture.power:
         lines.append("  and its supply is taken away once, in motion: brakes must hold what it carries.")
     if options.minutes:
         lines.append(f"  and goes on for {options.minutes:g} minutes.")

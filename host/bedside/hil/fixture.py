@@ -1,4 +1,4 @@
-"""What is wired to a board on somebody's bench: jumper wires from its outputs to its inputs, a relay in its supply."""
+"""What is wired to a board on somebody's bench: jumper wires, a relay in its supply, a second board as a load."""
 
 from __future__ import annotations
 
@@ -41,6 +41,13 @@ class Power(Struct, forbid_unknown_fields=True):
     boot_s: Annotated[float, Meta(gt=0, le=120)] = 15.0
 
 
+class Load(Struct, forbid_unknown_fields=True):
+    """A second board at ``port``, whose motor is coupled to the joint under test and resists its motion gently."""
+
+    port: str
+    baud: Annotated[int, Meta(ge=9600, le=10_000_000)] = 1_000_000
+
+
 class Fixture(Struct, forbid_unknown_fields=True):
     """A bench; ``board`` is the board file that its pins are of."""
 
@@ -48,6 +55,7 @@ class Fixture(Struct, forbid_unknown_fields=True):
     board: str
     jumper: list[Jumper] = []
     power: Power | None = None
+    load: Load | None = None
 
     def has(self, output: str, into: str) -> bool:
         """Return whether a jumper leads from ``output`` to the input ``into``."""

@@ -20,6 +20,7 @@ from bedside.hil import emulated
 from bedside.hil.bench import Bench
 from bedside.hil.fixture import Fixture, load_fixture
 from bedside.hil.live import LiveBench
+from bedside.hil.load import loaded
 from bedside.hil.lockstep import PSM, BoardBench, alone
 from bedside.hil.measures import Measures
 from bedside.hil.requirements import requirements
@@ -36,6 +37,7 @@ TALKS, HOLDS, MOVES = "board", "bench", "mover"
 _SIMULATED = {"world", "chip", "run_micropython"}
 # What a test leaves for the report, beside its outcome.
 REQUIREMENTS = "requirements"
+_VIRTUAL_MINUTES = 0.4
 # The first test that failed.
 _FAILED = pytest.StashKey[str]()
 
@@ -257,14 +259,18 @@ def bench(board: Bench) -> Bench:
 
 
 @pytest.fixture
-def mover(bench: Bench, request: pytest.FixtureRequest) -> Bench:
-    """A board whose joints may be moved; a real one only as long as all that moved did so as it must."""
+def mover(bench: Bench, request: pytest.FixtureRequest, fixture: Fixture | None) -> Iterator[Bench]:
+    """A board whose joints may be moved, under a load if there is one; a real one only while nothing has failed."""
     if isinstance(bench, LiveBench):
         if not bench.may_move:
             pytest.skip("how this board's joints may move is not known: name its cell file with --cell")
         if failed := request.session.stash.get(_FAILED, ""):
             pytest.skip(f"nothing is moved after a test that failed: {failed}")
-    return bench
+    if fixture is None or fixture.load is None:
+        yield bench
+        return
+    with loaded(fixture.load.port, fixture.load.baud):
+        yield bench
 
 
 @pytest.fixture
@@ -302,6 +308,7 @@ def measures(request: pytest.FixtureRequest) -> Measures:
 
 
 @pytest.fixture
-def minutes(request: pytest.FixtureRequest) -> float:
-    """How long to move for endurance."""
-    return float(request.config.getoption("--minutes"))
+def minutes(request: pytest.FixtureRequest, target: str) -> float:
+    """How long to move for endurance; in virtual time a little in any case, because that takes nobody's."""
+    asked = float(request.config.getoption("--minutes"))
+    return asked or (_VIRTUAL_MINUTES if target == SIM else 0.0)
