@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import socket
@@ -25,7 +24,7 @@ from bedside.surgeon.beside import Beside
 from bedside.surgeon.credentials import PROOF_KEY, REVOKED, Credentials, load_credentials, load_secret
 from bedside.surgeon.link import Link
 from bedside.surgeon.local import call
-from bedside.surgeon.proof import board_key
+from bedside.surgeon.proof import key_file
 from bedside.surgeon.site import Site, make_site
 from callers import Caller
 from harm import Harm
@@ -324,12 +323,8 @@ class Theatre:
 
     def _give_keys(self, *names: str) -> None:
         for slot, board in zip(self.cell.board, self.world.boards, strict=True):
-            role = f"{self.cell.arm.name}/{slot.name}"
-            keys = [
-                {"console": name, "key": board_key(load_secret(self.keys / name / PROOF_KEY), role).hex()}
-                for name in names
-            ]
-            (board.flash / "keys.json").write_text(json.dumps({"keys": keys}))
+            keys = {name: load_secret(self.keys / name / PROOF_KEY) for name in names}
+            (board.flash / "keys.json").write_text(key_file(f"{self.cell.arm.name}/{slot.name}", keys))
 
     def _run(self) -> None:
         with self.world:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -20,7 +19,7 @@ from bedside.surgeon.credentials import Credentials, load_credentials
 from bedside.surgeon.find import issue_for_once
 from bedside.surgeon.link import Link
 from bedside.surgeon.local import call
-from bedside.surgeon.proof import board_key
+from bedside.surgeon.proof import key_file
 from bedside.surgeon.remote import Remote, Route
 
 _START_S = 20.0
@@ -32,14 +31,11 @@ def credentials_of(cell: Cell, directory: Path, consoles: Sequence[str] = ("cons
     if not keys.exists():
         issue_for_once(keys, {"bridge": BRIDGE, **dict.fromkeys(consoles, SURGEON)})
     found = [load_credentials(keys / console) for console in consoles]
+    of_consoles = {each.name: each.proof_key for each in found if each.proof_key}
     for slot in cell.board:
         flash = directory / f"{slot.name}.flash"
         flash.mkdir(exist_ok=True)
-        role = f"{cell.arm.name}/{slot.name}"
-        of_board = [
-            {"console": each.name, "key": board_key(each.proof_key, role).hex()} for each in found if each.proof_key
-        ]
-        (flash / "keys.json").write_text(json.dumps({"keys": of_board}))
+        (flash / "keys.json").write_text(key_file(f"{cell.arm.name}/{slot.name}", of_consoles))
     return found
 
 

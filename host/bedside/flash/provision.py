@@ -7,7 +7,6 @@ is there is worth nothing if the bridge could say it.
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from bedside.link.board import BoardLink
 from bedside.link.messages import Identity
 from bedside.link.port import SerialPort, device_of
 from bedside.surgeon.credentials import load_credentials
-from bedside.surgeon.proof import board_key
+from bedside.surgeon.proof import key_file
 
 KEYS = "keys.json"
 _KEYS_MAX = 8
@@ -53,17 +52,16 @@ def provision(
     was interrupted has either the keys from before or all of the new ones.
     """
     role = f"{cell.arm.name}/{slot.name}"
-    keys = [{"console": name, "key": board_key(key, role).hex()} for name, key in sorted(consoles.items())]
     port = console_port or device_of(slot.port)
     _give_repl(slot)
     try:
-        _put(port, json.dumps({"keys": keys}).encode() if keys else b"")
+        _put(port, key_file(role, consoles).encode() if consoles else b"")
     finally:
         reset(port)
     found = _see(slot, port)
-    if found.keys != len(keys):
+    if found.keys != len(consoles):
         raise FlashError(
-            f"board '{slot.name}': tells of {found.keys} keys, not of {len(keys)}; run the same command again"
+            f"board '{slot.name}': tells of {found.keys} keys, not of {len(consoles)}; run the same command again"
         )
     names = ", ".join(sorted(consoles)) or "none: it asks for no proof that a surgeon is there"
     person.tell(f"board '{slot.name}': has the keys of {names}")

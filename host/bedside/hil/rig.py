@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Iterator
@@ -22,7 +21,7 @@ from bedside.link.port import SerialPort
 from bedside.places import BOARDS
 from bedside.sim.board import Chip, SimBoard, unix_port
 from bedside.sim.world import World
-from bedside.surgeon.proof import Prover, board_key
+from bedside.surgeon.proof import Prover, key_file
 from bedside.surgeon.protocol import ServoJp
 
 CELL = BOARDS / "cells" / "psm.toml"
@@ -275,8 +274,7 @@ def rig(
     for slot in cell.board if keyed else ():
         flash = folder / f"{slot.name}.flash"
         flash.mkdir()
-        key = board_key(KEY, f"{cell.arm.name}/{slot.name}").hex()
-        (flash / "keys.json").write_text(json.dumps({"keys": [{"console": "console", "key": key}]}))
+        (flash / "keys.json").write_text(key_file(f"{cell.arm.name}/{slot.name}", {"console": KEY}))
     os.environ.update(BEDSIDE_SIM=str(folder), SABOTAGE=sabotage)
     with World(cell, CELL, folder, SABOTAGE if sabotage else None, chip) as world:
         world.ticks = first_tick

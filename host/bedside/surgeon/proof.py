@@ -7,9 +7,10 @@ what the board signed at its tick ``stamp``; the bridge passes both on and can m
 from __future__ import annotations
 
 import hashlib
+import json
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from cryptography.exceptions import InvalidSignature
@@ -47,6 +48,12 @@ def board_key(console_key: bytes, role: str) -> bytes:
 def key_id(key: bytes) -> int:
     """Return by which number a board knows a ``board_key``, the first 31 bits of its SHA-256."""
     return int.from_bytes(hashlib.sha256(key).digest()[:4], "big") >> 1
+
+
+def key_file(role: str, console_keys: Mapping[str, bytes]) -> str:
+    """Return the keys.json of the board whose role is ``role``: what it shares with each console, by name."""
+    keys = [{"console": name, "key": board_key(key, role).hex()} for name, key in sorted(console_keys.items())]
+    return json.dumps({"keys": keys})
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,8 +26,7 @@ MAX_AGE_MS = 200
 
 
 def key_file(*console_keys: bytes) -> str:
-    entries = [{"console": f"c{k}", "key": proof.board_key(key, ROLE).hex()} for k, key in enumerate(console_keys)]
-    return json.dumps({"keys": entries})
+    return proof.key_file(ROLE, {f"c{k}": key for k, key in enumerate(console_keys)})
 
 
 def give_keys(folder: Path, text: str) -> None:
