@@ -14,7 +14,6 @@ def results(folder: Path, *lines: tuple[str, str, str]) -> Path:
     noted = [
         {
             "test": test,
-            "when": "call",
             "outcome": outcome,
             "seconds": 0.1,
             "why": "",

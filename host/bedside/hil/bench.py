@@ -71,7 +71,11 @@ class Bench:
         for joint in self.joints:
             for message in joint_messages(joint, self.tick_hz):
                 self.link.ask(message)
-        self.link.ask(board_message(self.cell, self.name, self.cell.arm.command_hz))
+        self.link.ask(self.board_message())
+
+    def board_message(self) -> list[int]:
+        """Return what the board is told of itself, as its cell says."""
+        return board_message(self.cell, self.name, self.cell.arm.command_hz)
 
     def configure_joint(self, message: list[int]) -> None:
         """Configure a joint by ``message``, homed as its cell says."""

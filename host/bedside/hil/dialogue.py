@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from bedside.cell import load_cell
-from bedside.hil.fixture import load_fixture
+from bedside.hil.fixture import Fixture, load_fixture
 from bedside.hil.motion import reach_max
 from bedside.hil.target import TargetError
 from bedside.joint import Absolute
@@ -26,8 +26,9 @@ def agree(options: Options, identity: Identity) -> None:
     A board that is simulated, or whose drives stay off, needs none.
     """
     say = sys.stdout.write
-    say("\n".join([*_told(options, identity), ""]))
-    if options.no_motion or _is_simulated(options, identity):
+    fixture = load_fixture(options.fixture) if options.fixture else None
+    say("\n".join([*_told(options, identity, fixture), ""]))
+    if options.no_motion or _is_simulated(options.target, identity, fixture):
         return
     if options.is_agreed:
         say("agreed by --yes\n")
@@ -42,15 +43,14 @@ def agree(options: Options, identity: Identity) -> None:
         raise TargetError("not agreed, so nothing was switched on")
 
 
-def _is_simulated(options: Options, identity: Identity) -> bool:
+def _is_simulated(target: str, identity: Identity, fixture: Fixture | None) -> bool:
     """Return whether nothing real can move or be switched: by the names of ports, and by the board's own word."""
-    fixture = load_fixture(options.fixture) if options.fixture else None
-    ports = [options.target, *([fixture.load.port] if fixture and fixture.load else [])]
+    ports = [target, *([fixture.load.port] if fixture and fixture.load else [])]
     named = all(port.startswith(_SIMULATED) and "/" not in port for port in ports)
     return named and identity.uid.startswith(_UID) and not (fixture and fixture.power)
 
 
-def _told(options: Options, identity: Identity) -> list[str]:
+def _told(options: Options, identity: Identity, fixture: Fixture | None) -> list[str]:
     """Return the lines of the dialogue."""
     lines = [
         f"Board '{identity.role}' ({identity.uid}), firmware {identity.firmware}, build {identity.build or '-'}, "
@@ -77,7 +77,6 @@ def _told(options: Options, identity: Identity) -> list[str]:
         )
         if not isinstance(joint.homing, Absolute):
             lines.append(f"  {joint.name} homes: over its whole range, at {abs(joint.homing.speed):g} {joint.unit}/s")
-    fixture = load_fixture(options.fixture) if options.fixture else None
     if fixture and fixture.load:
         lines.append(f"  under a load: the board at {fixture.load.port} opens its brakes and resists with 5 %.")
     if fixture and fixture.power:

@@ -15,7 +15,6 @@ from bedside.link import schema
 from bedside.link.board import BoardLink
 from bedside.link.messages import Feedback, Identity
 from bedside.link.port import SerialPort
-from bedside.link.scale import board_message, joint_messages
 
 # Whatever hangs on a board that nobody knows is moved by no more than this share of its drives.
 _OUTPUT_MAX = 0.05
@@ -38,8 +37,11 @@ class LiveBench(Bench):
     """
 
     def __init__(self, port: str, baud: int, cell: Path | None = None) -> None:
-        self._baud = baud
-        self._take(BoardLink(SerialPort(port, baud), f"port {port}"), cell)
+        self._port, self._baud = port, baud
+        self._take(self._open(), cell)
+
+    def _open(self) -> BoardLink:
+        return BoardLink(SerialPort(self._port, self._baud), f"port {self._port}")
 
     def _take(self, link: BoardLink, cell: Path | None) -> None:
         identity = link.identify()
@@ -56,11 +58,9 @@ class LiveBench(Bench):
         return time.monotonic()
 
     def reopen(self) -> None:
-        """Take the port again that was given back, whatever the board has been through meanwhile."""
-        port = self.link.port
-        self.link = BoardLink(SerialPort(port.name, self._baud), self.link.label)
+        """Take the port again that was given back, and ask who is there. Raises LinkError."""
+        self.link = self._open()
         self.link.identify()
-        self.configure()
 
     def power(self, power: Power, is_on: bool) -> None:
         """Switch the board's supply; when it comes on, wait until the board answers. Raises BedsideError."""
@@ -68,19 +68,15 @@ class LiveBench(Bench):
         if not is_on:
             # A port of the board's own goes with its supply.
             self.link.port.close()
-            return
+            return None
         end = time.monotonic() + power.boot_s
         while True:
             try:
-                port = self.link.port.name
-                self.link = BoardLink(SerialPort(port, self._baud), self.link.label)
-                self.link.identify()
+                return self.reopen()
             except LinkError:
                 if time.monotonic() > end:
                     raise
                 time.sleep(0.2)
-            else:
-                return
 
     def take_own_clocks(self) -> None:
         """Configure the timeouts of the cell, in the place of those that let this computer be late."""
@@ -114,16 +110,16 @@ class LiveBench(Bench):
             latest = self.talk([schema.KEEP_ALIVE, 0])
         return latest
 
-    def configure(self) -> None:
-        """Tell the board of its joints; whatever supply it has and however late its ticks are, it stays on."""
-        for joint in self.joints:
-            for message in joint_messages(joint, self.tick_hz):
-                self.link.ask(message)
-        message = board_message(self.cell, self.name, self.cell.arm.command_hz)
+    def board_message(self) -> list[int]:
+        """Return what the board is told of itself: however late its ticks are, it stays on.
+
+        So it does with whatever supply it has, if nobody knows what it should be.
+        """
+        message = super().board_message()
         if not self.may_move:
             message[_SUPPLY] = _ANY_SUPPLY_MV
         message[_LATE] = _LATE_MAX_US
-        self.link.ask(message)
+        return message
 
 
 def _its_own(path: Path, identity: Identity) -> Cell:

@@ -7,7 +7,7 @@ from typing import Any
 
 from bedside.hil.bench import Bench
 
-BOARD, FIGURE, CURVE = "board", "figure", "curve"
+BOARD, FIGURE, CURVE, REQUIREMENTS = "board", "figure", "curve", "requirements"
 # More points than a picture has columns show nothing.
 _POINTS = 1200
 

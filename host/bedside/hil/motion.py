@@ -45,14 +45,15 @@ class Recording:
         self.outputs.append([output / 32768 for output in feedback.outputs])
         self.last = feedback
 
-    def joint(self, rows: list[list[float]], index: int) -> list[float]:
-        """Return one joint's column of ``rows``."""
-        return [row[index] for row in rows]
-
     def rms_error(self, index: int) -> float:
         """Return how far a joint was from its setpoint, root mean square."""
         errors = [at[index] - to[index] for at, to in zip(self.positions, self.setpoints, strict=True)]
         return math.sqrt(sum(error * error for error in errors) / len(errors))
+
+
+def joint_of(rows: list[list[float]], index: int) -> list[float]:
+    """Return one joint's column of a recording's ``rows``."""
+    return [row[index] for row in rows]
 
 
 def reaches(bench: Bench) -> list[float]:
@@ -116,15 +117,14 @@ def there_and_back(begin: list[float], distances: list[float], periods_s: list[f
     return place
 
 
-def stream(bench: Bench, place: Place, seconds: float, recording: Recording | None = None) -> Recording:
+def stream(bench: Bench, place: Place, seconds: float) -> Recording:
     """Command ``place`` for ``seconds``, or until the board no longer runs; return what it answered."""
-    record = recording or Recording()
+    record = Recording()
     period = round(bench.tick_hz / bench.cell.arm.command_hz)
-    begun = record.seconds[-1] + period / bench.tick_hz if record.seconds else 0.0
     steps = round(seconds * bench.tick_hz / period)
     bench.pace(0)
     for step in range(steps):
-        t = begun + step * period / bench.tick_hz
+        t = step * period / bench.tick_hz
         feedback = bench.command(*place(t))
         record.add(t, feedback)
         if feedback.phase != RUN:

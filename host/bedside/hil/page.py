@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from bedside.hil.requirements import hazards, requirements
-from bedside.hil.verdicts import FAILED, MET, NOT_MET, PASSED, Outcome
+from bedside.hil.verdicts import FAILED, MET, NOT_MET, PASSED, SKIPPED, Outcome
 from bedside.pictures import GRAY, column
 
 _STYLE = """
@@ -30,7 +30,7 @@ def html(facts: dict[str, Any], judged: dict[str, str], outcomes: list[Outcome])
     return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Bedside hil: {target}</title>
 <style>{_STYLE}</style>
 <h1>Hardware in the loop: {target}</h1>
-<p class="{verdict}">{number[PASSED]} tests passed, {number[FAILED]} failed, {number["skipped"]} did not apply.</p>
+<p class="{verdict}">{number[PASSED]} tests passed, {number[FAILED]} failed, {number[SKIPPED]} did not apply.</p>
 <p>A requirement is met where every test of it that applies to this target has passed. Research and training software,
 not a medical device; no compliance with any standard is claimed.</p>
 <h2>What was tested</h2>{_facts(facts)}
@@ -59,7 +59,7 @@ def _requirements(judged: dict[str, str], outcomes: list[Outcome]) -> str:
         requirement = requirements()[name]
         mine = [outcome for outcome in outcomes if name in outcome.requirements]
         passed = sum(outcome.outcome == PASSED for outcome in mine)
-        ran = sum(outcome.outcome != "skipped" for outcome in mine)
+        ran = sum(outcome.outcome != SKIPPED for outcome in mine)
         against = "; ".join(hazards()[hazard].title.lower() for hazard in requirement.hazards)
         rows.append(
             f"<tr><td><b>{escape(name)}</b><td>{escape(requirement.text)}<br><small>against: {escape(against)}</small>"

@@ -22,7 +22,7 @@ from bedside.hil.fixture import Fixture, load_fixture
 from bedside.hil.live import LiveBench
 from bedside.hil.load import loaded
 from bedside.hil.lockstep import PSM, BoardBench, alone
-from bedside.hil.measures import Measures
+from bedside.hil.measures import REQUIREMENTS, Measures
 from bedside.hil.requirements import requirements
 from bedside.hil.target import CORTEX_M3, SIM, TargetError, chip_of, is_simulated, uf2_of
 from bedside.places import BOARDS, FIRMWARE
@@ -35,8 +35,6 @@ WRIST = "psm1-wrist"
 TALKS, HOLDS, MOVES = "board", "bench", "mover"
 # What only a simulated arm has.
 _SIMULATED = {"world", "chip", "run_micropython"}
-# What a test leaves for the report, beside its outcome.
-REQUIREMENTS = "requirements"
 _VIRTUAL_MINUTES = 0.4
 # The first test that failed.
 _FAILED = pytest.StashKey[str]()
@@ -140,7 +138,6 @@ class _Recorder:
         if report.when == "call" or report.outcome != "passed":
             kept: dict[str, Any] = {
                 "test": report.nodeid.rpartition("/")[2],
-                "when": report.when,
                 "outcome": report.outcome,
                 "seconds": round(report.duration, 3),
                 "why": _why(report),

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bedside.hil.measures import BOARD, CURVE, FIGURE
+from bedside.hil.measures import BOARD, CURVE, FIGURE, REQUIREMENTS
 from bedside.hil.requirements import requirements
 
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 MET, NOT_MET, PARTLY, NOT_TESTED = "met", "not met", "partly shown", "not tested here"
-_REQUIREMENTS = "requirements"
 
 
 @dataclass
@@ -45,7 +44,7 @@ def _outcome(noted: dict[str, Any]) -> Outcome:
     left: dict[str, list[Any]] = {}
     for name, value in noted["left"]:
         left.setdefault(name, []).append(value)
-    named = sorted({name for names in left.get(_REQUIREMENTS, []) for name in names})
+    named = sorted({name for names in left.get(REQUIREMENTS, []) for name in names})
     board = left.get(BOARD, [None])[-1]
     figures, curves = left.get(FIGURE, []), left.get(CURVE, [])
     return Outcome(noted["test"], noted["outcome"], noted["seconds"], noted["why"], named, figures, curves, board)

@@ -6,7 +6,7 @@ import pytest
 
 from bedside.hil.bench import Bench
 from bedside.hil.measures import Measures
-from bedside.hil.motion import Recording, begin, reaches, seconds_for, stream, there_and_back
+from bedside.hil.motion import begin, reaches, seconds_for, stream, there_and_back
 from bedside.link import causes
 from bedside.link.messages import RUN
 
@@ -32,7 +32,7 @@ def test_it_goes_on_as_it_began(mover: Bench, measures: Measures, minutes: float
     done_s = 0.0
     for _ in range(pieces):
         begun_s = done_s
-        record = stream(mover, lambda t, begun_s=begun_s: motion(begun_s + t), piece_s, Recording())  # type: ignore[misc]
+        record = stream(mover, lambda t, begun_s=begun_s: motion(begun_s + t), piece_s)  # type: ignore[misc]
         done_s = begun_s + len(record.seconds) * round(mover.tick_hz / mover.cell.arm.command_hz) / mover.tick_hz
         assert record.last
         assert record.last.phase == RUN, causes.name_of(record.last.cause)

@@ -9,7 +9,7 @@ import pytest
 from bedside.hil.bench import Bench
 from bedside.hil.lockstep import BoardBench
 from bedside.hil.measures import Measures
-from bedside.hil.motion import Recording, begin, reaches, seconds_for, step_of, stream, there_and_back
+from bedside.hil.motion import Recording, begin, joint_of, reaches, seconds_for, step_of, stream, there_and_back
 from bedside.link import causes, schema
 from bedside.link.blackbox import fetch, release
 from bedside.link.messages import ENABLED, RUN
@@ -44,8 +44,8 @@ def draw(measures: Measures, title: str, mover: Bench, record: Recording, joints
         scale, unit = SHOWN[mover.joints[index].unit]
         name = mover.joints[index].name
         start = record.positions[0][index]
-        lines[f"{name} setpoint, {unit}"] = [scale * (x - start) for x in record.joint(record.setpoints, index)]
-        lines[f"{name} measured, {unit}"] = [scale * (x - start) for x in record.joint(record.positions, index)]
+        lines[f"{name} setpoint, {unit}"] = [scale * (x - start) for x in joint_of(record.setpoints, index)]
+        lines[f"{name} measured, {unit}"] = [scale * (x - start) for x in joint_of(record.positions, index)]
     measures.curve(title, record.seconds, lines, x_label="s", y_label="from the start")
 
 
@@ -123,7 +123,7 @@ def test_all_joints_follow_a_smooth_motion_together(mover: Bench, measures: Meas
         limit = ERROR_SHARE * joint.limits.following
         measures.figure(f"{joint.name}: tracking error, RMS", scale * rms, unit, scale * limit)
         assert rms <= limit, joint.name
-        outputs = record.joint(record.outputs, index)
+        outputs = joint_of(record.outputs, index)
         assert max(map(abs, outputs)) <= joint.gains.output_max + 1e-3, joint.name
         errors[f"{joint.name}, {unit}"] = [
             scale * (to[index] - at[index]) for at, to in zip(record.positions, record.setpoints, strict=True)
@@ -179,10 +179,10 @@ def test_a_joint_whose_output_is_at_its_most_comes_back_without_overshoot(
         return [at, *start[1:]], [speed if at < goal else 0.0, 0.0, 0.0]
 
     record = stream(wrist, ramp, 1.5)
-    outputs = record.joint(record.outputs, 0)
+    outputs = joint_of(record.outputs, 0)
     draw(measures, "A joint whose output is limited to 12 %", wrist, record, [0])
     assert max(outputs) == pytest.approx(0.12, abs=2e-3), "it has saturated"
-    overshoot = max(0.0, max(record.joint(record.positions, 0)) - goal)
+    overshoot = max(0.0, max(joint_of(record.positions, 0)) - goal)
     measures.figure("overshoot after saturation", 1000 * overshoot, "mrad", 1000 * SATURATED_OVERSHOOT)
     assert overshoot <= SATURATED_OVERSHOOT
     assert record.positions[-1][0] == pytest.approx(goal, abs=5e-3)

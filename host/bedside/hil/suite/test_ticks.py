@@ -44,6 +44,7 @@ def test_they_come_evenly_by_the_boards_own_clock(
         times = tick_times_us(place, identity)
     finally:
         board.reopen()
+        board.configure()
     period = 1e6 / board.tick_hz
     places = [at - period * k for k, at in enumerate(times)]
     late = sorted(place - min(places) for place in places)
