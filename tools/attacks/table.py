@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import marked
+
 _ROOT = Path(__file__).resolve().parents[2]
 ATTACKS = _ROOT / "tests" / "security"
-PAGE = _ROOT / "docs" / "security.md"
-BEGIN, END = "<!-- make attacks writes from here -->\n", "<!-- to here -->\n"
+PAGE, COMMAND = marked.DOCS / "security.md", "make attacks"
 _HEAD = "| attack | what happens | shown by |\n|---|---|---|\n"
 _ARROW = " -> "
 # In this order; each file's first line says who attacks.
@@ -56,10 +57,9 @@ def table() -> str:
 
 def told() -> str:
     """Return the tables that the page has."""
-    return PAGE.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
+    return marked.told(PAGE, COMMAND)
 
 
 def written() -> str:
     """Return the page with the tables of now."""
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    return before + BEGIN + table() + END + rest.partition(END)[2]
+    return marked.replaced(PAGE, COMMAND, table())

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
+import marked
 from bedside.hil.requirements import hazards, requirements
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "hazards.md"
-BEGIN, END = "<!-- make hazards writes from here -->\n", "<!-- to here -->\n"
+PAGE, COMMAND = marked.DOCS / "hazards.md", "make hazards"
 
 
 def written(shown: dict[str, list[str]]) -> str:
     """Return the page with the tables of now; ``shown`` has each requirement's tests."""
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    after = rest.partition(END)[2]
-    return before + BEGIN + _hazards() + _requirements(shown) + _tests(shown) + END + after
+    return marked.replaced(PAGE, COMMAND, _hazards() + _requirements(shown) + _tests(shown))
 
 
 def _hazards() -> str:

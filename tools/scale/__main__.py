@@ -6,13 +6,13 @@ Ends with status 1 if the bridge is late in too many of its cycles.
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress
 
+import campaign
 from bedside.errors import BedsideError
 from scale import table
 from scale.boards import host_and_boards_apart
@@ -72,11 +72,4 @@ def _undisturbed(count: int, seconds: float, console: Console) -> Run:
 
 
 if __name__ == "__main__":
-    # However this ends, what it has started ends with it.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except BedsideError as error:
-        sys.exit(f"make scale: {error}")
+    campaign.run("make scale", main)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import signal
 import statistics
 import sys
 import tempfile
@@ -20,8 +19,9 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+import campaign
 from bedside.cell import load_cell
-from bedside.errors import BedsideError, SurgeonError
+from bedside.errors import SurgeonError
 from scale.bare_timer import bare_timer
 from scale.boards import boards, host_and_boards_apart
 from scale.bridged import bridge, credentials_of
@@ -165,11 +165,4 @@ def draw(rounds: Sequence[Round], path: Path) -> None:
 
 
 if __name__ == "__main__":
-    # However this ends, what it has started ends with it.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except BedsideError as error:
-        sys.exit(f"make endurance: {error}")
+    campaign.run("make endurance", main)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
+import marked
 from bedside.hil.failures import Failure
 from bedside.hil.stopping import Result
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "safety.md"
-BEGIN, END = "<!-- make stops writes from here -->\n", "<!-- to here -->\n"
+PAGE, COMMAND = marked.DOCS / "safety.md", "make stops"
 _HEAD = (
     "| failure | noticed by | after | last board stops | all stand | travel | sag | ends in | to move again |\n"
     "|---|---|---|---|---|---|---|---|---|\n"
@@ -33,13 +32,9 @@ def row(failure: Failure, results: list[Result]) -> str:
 
 def written(rows: list[str]) -> str:
     """Return the page with ``rows`` in the place of those it has."""
-    page = PAGE.read_text(encoding="utf-8")
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return before + BEGIN + _HEAD + "".join(rows) + END + after
+    return marked.replaced(PAGE, COMMAND, _HEAD + "".join(rows))
 
 
 def rows() -> Iterator[str]:
     """Yield the rows that the page has."""
-    _, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    yield from rest.partition(END)[0].removeprefix(_HEAD).splitlines(keepends=True)
+    yield from marked.told(PAGE, COMMAND).removeprefix(_HEAD).splitlines(keepends=True)

@@ -6,13 +6,13 @@ Ends with status 1 if what it holds to does not hold.
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+import campaign
 from bedside.errors import BedsideError
 from wan import show
 from wan.cases import Case, outages, profiles
@@ -99,11 +99,4 @@ def failings(result: Result) -> list[str]:
 
 
 if __name__ == "__main__":
-    # However this ends, what it has started ends with it.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except BedsideError as error:
-        sys.exit(f"make wan: {error}")
+    campaign.run("make wan", main)

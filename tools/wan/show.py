@@ -11,11 +11,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+import marked
 from wan.figures import LATE_MS, Error
 from wan.result import Result, Trace
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "network.md"
-BEGIN, END = "<!-- make wan writes from here -->\n", "<!-- to here -->\n"
+PAGE, COMMAND = marked.DOCS / "network.md", "make wan"
 TRANSPORTS = {"bedside": "Bedside (DTLS)", "tls": "TLS over TCP", "udp": "plain UDP"}
 MOTION = ["network", "error RMS", "largest", "pauses", "stops", "longest gap", "travel in a gap", "step", "computer"]
 MOTION_NOTE = (
@@ -85,11 +85,8 @@ def write_page(results: list[Result]) -> None:
     """Put the tables into docs/network.md, in the place of those it has."""
     text = ""
     for heads, row, note in ((MOTION, motion_row, MOTION_NOTE), (AGES, ages_row, AGES_NOTE)):
-        lines = [heads, ["---"] * len(heads), *map(row, results)]
-        text += "\n" + "".join(f"| {' | '.join(cells)} |\n" for cells in lines) + f"\n{note[0].upper()}{note[1:]}.\n"
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text(before + BEGIN + text + "\n" + END + after, encoding="utf-8")
+        text += "\n" + marked.table(heads, list(map(row, results)), note)
+    PAGE.write_text(marked.replaced(PAGE, COMMAND, text + "\n"), encoding="utf-8")
 
 
 def draw(results: list[Result], traces: list[Trace], path: Path) -> None:

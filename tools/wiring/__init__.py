@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import marked
 from bedside.boardfile import BoardType, load_board_file
 from bedside.boardsheet import lacks, rows
 from bedside.places import BOARDS
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "wiring.md"
-BEGIN, END = "<!-- boards -->\n", "<!-- /boards -->\n"
+PAGE, COMMAND = marked.DOCS / "wiring.md", "make wiring"
 _HEAD = "| pin | key | the chip's pin is | wire it to |\n|---|---|---|---|\n"
 
 
 def written() -> str:
     """Return the page with the tables that the board files make in the place of those it has."""
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    return before + BEGIN + "".join(map(_section, sorted(BOARDS.glob("*.toml")))) + END + rest.partition(END)[2]
+    return marked.replaced(PAGE, COMMAND, "".join(map(_section, sorted(BOARDS.glob("*.toml")))))
 
 
 def _section(path: Path) -> str:
